@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import math
 import tomllib
 from bisect import bisect_right
@@ -50,7 +51,7 @@ class Calibration(Frozen):
         if len(self.raw) != len(self.log10_lr):
             raise ValueError("raw and log10_lr must have the same length")
         for name, values in (("raw", self.raw), ("log10_lr", self.log10_lr)):
-            if any(b < a for a, b in zip(values, values[1:], strict=False)):
+            if any(b < a for a, b in itertools.pairwise(values)):
                 raise ValueError(f"{name} must not decrease")
         return self
 
@@ -108,9 +109,7 @@ class Card(Frozen):
 
     # The four ways a detector may answer ---------------------------------------------------------------
 
-    def ok(
-        self, code: str, text: str, raw_score: float | None = None, evidence: Sequence[Evidence] = ()
-    ) -> Finding:
+    def ok(self, code: str, text: str, raw_score: float | None = None, evidence: Sequence[Evidence] = ()) -> Finding:
         """The question was answered. ``raw_score``: larger means more manipulated; None for facts only."""
         if raw_score is not None and not math.isfinite(raw_score):
             return self.failed("detector.not_finite", f"The detector gave {raw_score} instead of a number.")
@@ -144,9 +143,7 @@ class Card(Frozen):
             detector=self.id,
             version=self.version,
             question=self.id,
-            about=About(
-                title=self.title, question=self.question, why=self.why, innocent_causes=self.innocent_causes
-            ),
+            about=About(title=self.title, question=self.question, why=self.why, innocent_causes=self.innocent_causes),
             status=status,
             raw_score=raw_score,
             score=score,

@@ -108,8 +108,7 @@ def plot(
     data: dict[str, JsonValue] = {
         "x": [_short(v) for v in x[::step]],
         "series": [
-            {"name": name, "y": [_short(max(y[i : i + step])) for i in range(0, len(y), step)]}
-            for name, y in series
+            {"name": name, "y": [_short(max(y[i : i + step])) for i in range(0, len(y), step)]} for name, y in series
         ],
         "x_label": x_label,
         "y_label": y_label,
@@ -120,9 +119,7 @@ def plot(
 
 def fact(name: str, value: JsonValue, source: str, text: str = "") -> Evidence:
     """One fact with where it was read, for example ``fact("Software", "GIMP 2.10", "EXIF 0x0131")``."""
-    return Evidence(
-        kind="fact", title=name, text=text, data={"name": name, "value": value, "source": source}
-    )
+    return Evidence(kind="fact", title=name, text=text, data={"name": name, "value": value, "source": source})
 
 
 def _short(value: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 T = TypeVar("T")
 
 
-class once(Generic[T]):  # noqa: N801 - used as a decorator
+class once(Generic[T]):
     """A property computed at first use and kept; a raised error is kept and raised again.
 
     Unlike `functools.cached_property` two threads never compute it twice.

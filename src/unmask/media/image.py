@@ -183,14 +183,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     if image.mode == "CMYK" and image.info.get("adobe") is not None and image.format == "JPEG":
-        return ImageOps.invert(image).convert("RGB") if image.info.get("adobe_transform") is None else image.convert("RGB")
+        return (
+            ImageOps.invert(image).convert("RGB") if image.info.get("adobe_transform") is None else image.convert("RGB")
+        )
     return image.convert("RGB")
 
 
 def _scale_to_8_bit(image: Image.Image) -> Image.Image:
     values = np.nan_to_num(np.asarray(image, np.float64))
     top = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else values.max(initial=0)
-    scaled = values * (255.0 / top) if top > 255 or image.mode == "F" and top > 0 else values
+    scaled = values * (255.0 / top) if top > 255 or (image.mode == "F" and top > 0) else values
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
 
 

@@ -1,0 +1,193 @@
+"""The examination itself, as it runs inside a worker: read, plan, examine, send each result at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from unmask.card import Card, find_cards
+from unmask.errors import CardError, MediaError, SubjectError, UnmaskError
+from unmask.execution.contract import Emit, Job, Message
+from unmask.media.sniff import name_disagrees
+from unmask.options import Options
+from unmask.report import Finding, Provenance, SubjectInfo
+from unmask.subject import Subject
+
+
+def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
+    """Examine ``job`` and emit what is found. Raises nothing but programming errors outside detectors."""
+    lock = threading.Lock()
+
+    def send(message: Message) -> None:
+        with lock:
+            emit(message)
+
+    subject = Subject(Path(job.path), job.options, job.name)
+    try:
+        check_size(subject)
+        info = describe(subject)
+    except (MediaError, SubjectError) as error:
+        send({"type": "unreadable", "code": error.code, "text": error.text})
+        return
+    send({"type": "subject", "subject": info.model_dump(mode="json")})
+    chosen = plan(find_cards() if cards is None else cards, subject, job.options)
+    send({"type": "plan", "detectors": [card.id for card in chosen]})
+    todo = [card for card in chosen if card.id not in job.done]
+    run_all(todo, subject, job, send)
+    if job.options.preview:
+        send_preview(subject, send)
+    send({"type": "provenance", "provenance": provenance(subject).model_dump(mode="json")})
+
+
+def plan(cards: Sequence[Card], subject: Subject, options: Options) -> list[Card]:
+    """The detectors that accept this subject and that the options ask for, by id."""
+
+    def named(card: Card, names: tuple[str, ...]) -> bool:
+        return any(card.id == name or card.id.startswith(name + ".") for name in names)
+
+    return [
+        card
+        for card in cards
+        if card.accepts(subject.kind, subject.format)
+        and (not options.only or named(card, options.only))
+        and not named(card, options.skip)
+    ]
+
+
+def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit) -> None:
+    """Run detectors, ``job.threads`` at a time; the slowest first would be ideal, by id is predictable."""
+
+    def run(card: Card) -> None:
+        send({"type": "start", "detector": card.id})
+        send({"type": "finding", "finding": run_one(card, subject, job.options).model_dump(mode="json")})
+
+    if job.threads <= 1:
+        for card in cards:
+            run(card)
+        return
+    with ThreadPoolExecutor(job.threads) as pool:
+        for future in [pool.submit(run, card) for card in cards]:
+            future.result()
+
+
+def run_one(card: Card, subject: Subject, options: Options) -> Finding:
+    """One detector's finding; whatever it raises becomes a ``failed`` finding with a reason."""
+    started = time.perf_counter()
+    finding = _answer(card, subject, options)
+    return finding.model_copy(update={"seconds": round(time.perf_counter() - started, 4)})
+
+
+def _answer(card: Card, subject: Subject, options: Options) -> Finding:
+    try:
+        finding = card.load()(subject, options)
+    except MemoryError:
+        return card.failed("limit.memory", f"{card.title} needed more memory than allowed: raise --memory.")
+    except UnmaskError as error:
+        return card.failed(error.code, error.text)
+    except Exception as error:
+        # The reader gets a sentence; the type is enough to find the cause with UNMASK_DEBUG=1.
+        debug(error)
+        return card.failed("detector.error", f"{card.title} stopped with {type(error).__name__}: please report it.")
+    if not isinstance(finding, Finding) or finding.detector != card.id:
+        return card.failed("detector.nonsense", f"{card.title} gave no finding of its own: please report it.")
+    return finding
+
+
+def check_size(subject: Subject) -> None:
+    """Refuse files above the byte limit. Raises `SubjectError` or a `MediaError`."""
+    from unmask.errors import LimitExceeded
+
+    limit = subject.options.limits.bytes
+    try:
+        size = subject.size
+    except OSError as error:
+        raise SubjectError("subject.unreadable", f"Cannot read the file: {error.strerror}.") from error
+    if size > limit:
+        raise LimitExceeded(
+            "limit.bytes",
+            f"The file has {size / 1e6:.0f} MB; the limit is {limit / 1e6:.0f} MB. Raise it with --max-bytes.",
+        )
+
+
+def describe(subject: Subject) -> SubjectInfo:
+    """Kind, format, size and container facts. Raises `MediaError` where even the kind is unknown."""
+    kind, format_ = subject.kind, subject.format
+    facts: dict[str, JsonValue] = {"mime": subject.sniffed.mime}
+    if name_disagrees(subject.name, format_):
+        facts["name_disagrees"] = f"The name ends in {Path(subject.name).suffix}, the content is {format_}."
+    info = SubjectInfo(name=subject.name, bytes=subject.size, kind=kind, format=format_)  # type: ignore[arg-type]
+    update: dict[str, object] = {}
+    try:
+        if kind == "image":
+            image = subject.image
+            update["width"], update["height"] = image.upright_size
+            facts |= {"mode": image.mode, "bit_depth": image.bit_depth, "frames": image.frames}
+            facts |= {"orientation": image.orientation, "alpha": image.has_alpha}
+        elif kind == "video":
+            video = subject.video
+            update["width"], update["height"] = video.upright_size
+            update["duration"] = video.duration
+            facts |= video.facts()
+        else:
+            update["duration"] = subject.audio.duration
+            facts |= subject.audio.facts()
+    except MediaError as error:
+        # Metadata and container detectors can still speak; the pixel detectors will fail with this reason.
+        facts["unreadable"] = error.text
+    return info.model_copy(update={**update, "facts": facts})
+
+
+def send_preview(subject: Subject, send: Emit) -> None:
+    """Send a small copy of the picture, where there is one."""
+    try:
+        if subject.kind == "image":
+            send({"type": "preview", "jpeg": subject.image.preview()})
+        elif subject.kind == "video":
+            send({"type": "preview", "jpeg": subject.video.preview()})
+    except (MediaError, MemoryError):
+        return  # the findings say already what is wrong with the picture
+
+
+def provenance(subject: Subject) -> Provenance:
+    """Facts of origin; a reader that fails leaves its part empty (its detector's finding says why)."""
+    parts: dict[str, object] = {}
+    for name in ("c2pa", "metadata"):
+        try:
+            parts[name] = getattr(subject, name)
+        except Exception as error:
+            debug(error)
+    return Provenance.model_validate(parts)
+
+
+def preload(cards: Sequence[Card] | None = None) -> None:
+    """Import the readers and detectors once, before workers are forked from this process."""
+    import numpy  # noqa: F401
+    import scipy.ndimage
+    import scipy.signal  # noqa: F401
+
+    import unmask.media.audio
+    import unmask.media.image
+    import unmask.media.video  # noqa: F401
+
+    try:
+        for card in find_cards() if cards is None else cards:
+            try:
+                card.load()
+            except Exception as error:
+                debug(error)  # said again, as a finding, for each subject
+    except CardError:
+        return  # said by the parent, which reads the cards first
+
+
+def debug(error: Exception) -> None:
+    """Print a traceback where UNMASK_DEBUG is set; people never see one otherwise."""
+    import os
+    import traceback
+
+    if os.environ.get("UNMASK_DEBUG"):
+        traceback.print_exception(error)
