@@ -1,0 +1,66 @@
+"""From the paths a person names to the files to examine: folders are walked, what is no media is left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unmask.errors import SubjectError, UnsupportedMedia, UsageError
+from unmask.media.sniff import EXTENSIONS, sniff
+
+_SUFFIXES = frozenset(suffix for suffixes in EXTENSIONS.values() for suffix in suffixes)
+_REMOTE = ("http://", "https://", "ftp://", "s3://", "rtsp://", "rtmp://")
+
+
+@dataclass
+class Walk:
+    """Iterate to get paths. ``passed_over`` counts files in folders that are no media; ``problems`` are folders
+    that could not be read.
+    """
+
+    paths: Iterable[Path]
+    passed_over: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Path]:
+        for path in self.paths:
+            if path.is_dir():
+                yield from self._folder(path)
+            else:
+                yield path
+
+    def _folder(self, top: Path) -> Iterator[Path]:
+        for folder, names, files in os.walk(top, onerror=self._note):
+            names.sort()
+            for name in sorted(files):
+                path = Path(folder) / name
+                if self._wanted(path):
+                    yield path
+                else:
+                    self.passed_over += 1
+
+    def _wanted(self, path: Path) -> bool:
+        """Media by content, or by name: a broken picture must be reported, not passed over."""
+        if not path.is_file():
+            return path.is_symlink()
+        if path.suffix.lower() in _SUFFIXES:
+            return True
+        try:
+            sniff(path)
+        except UnsupportedMedia:
+            return False
+        except SubjectError:
+            return True
+        return True
+
+    def _note(self, error: OSError) -> None:
+        self.problems.append(f"{error.filename}: {error.strerror}")
+
+
+def check_local(paths: Iterable[str]) -> None:
+    """Refuse addresses: Unmask does not fetch. Raises `UsageError`."""
+    for path in paths:
+        if path.lower().startswith(_REMOTE):
+            raise UsageError("usage.remote", f"{path} is an address: download the file first, then scan it.")
