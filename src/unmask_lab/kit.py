@@ -1,0 +1,60 @@
+"""The labelled kit: its files, their sources, and the two halves that no source crosses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import tomllib
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Half = Literal["calibration", "test"]
+WEB = "web photograph"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One bona fide file of the kit. ``source`` is its folder's name; ``path`` is relative to the kit."""
+
+    path: Path
+    source: str
+    modality: str
+
+
+def half_of(source: str) -> Half:
+    """Even SHA-256 of the folder's name: calibration; odd: test. Real and fake folders of one name stay together."""
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    return "calibration" if int(digest, 16) % 2 == 0 else "test"
+
+
+def read_kit(kit: Path, modality: str, half: Half) -> dict[str, list[Item]]:
+    """Bona fide files by source, sorted, for one half.
+
+    Raises:
+        FileNotFoundError: the kit has no manifest of this modality.
+    """
+    name = {"image": "manifest-images.csv", "audio": "manifest-audio.csv", "video": "manifest-video.csv"}[modality]
+    out: dict[str, list[Item]] = defaultdict(list)
+    with (kit / name).open(newline="") as file:
+        for row in csv.DictReader(file):
+            path = Path(row["path"])
+            source = path.parent.name
+            if row["label"] == "real" and half_of(source) == half:
+                out[source].append(Item(path, source, modality))
+    return {source: sorted(out[source], key=lambda item: item.path) for source in sorted(out)}
+
+
+@cache
+def _kinds() -> dict[str, str]:
+    table = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text("utf-8"))
+    return {source: kind for kind, sources in table.items() for source in sources}
+
+
+def kind_of_source(source: str, modality: str = "image") -> str:
+    """The kind of real media a source holds, for the columns of false alarms."""
+    if modality == "image":
+        return _kinds().get(source, WEB)
+    return {"audio": "recording", "video": "film"}[modality]
