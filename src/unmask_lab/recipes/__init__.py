@@ -1,0 +1,1 @@
+"""One readable file a question: data, network, training, export."""
