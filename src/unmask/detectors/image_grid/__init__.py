@@ -1,0 +1,1 @@
+"""Parts of a picture on another JPEG grid."""

@@ -1,0 +1,156 @@
+"""From tests to a judgement: which local grids are foreign, and which have an innocent explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.detectors.image_grid.regions import (
+    Region,
+    Window,
+    compare,
+    likeness,
+    main_grid,
+    offsets,
+    region,
+    rivals,
+    scan,
+    scan_missing,
+)
+from unmask.detectors.image_grid.votes import PHASES, SIDE, Zeros, count_zeros, vote
+
+
+@dataclass(frozen=True)
+class Grids:
+    """What the votes say about one picture.
+
+    ``main``: origin 8*dy+dx of the grid that rules the picture, or None; ``earlier``: origins of further grids
+    that lie under the whole picture; ``foreign``: regions with a grid of their own; ``missing``: windows without
+    the main grid, and ``missing_cells`` (rows, cols) bool; ``flat``: share of cells without any content.
+    """
+
+    shape: tuple[int, int]
+    stride: int
+    votes: int
+    flat: float
+    main: int | None = None
+    main_log_nfa: float = 0.0
+    main_share: float = 0.0
+    earlier: tuple[int, ...] = ()
+    foreign: tuple[Region, ...] = ()
+    missing: tuple[Window, ...] = ()
+    missing_cells: NDArray[np.bool_] | None = field(default=None)
+    drifting: bool = False
+
+    @property
+    def labels(self) -> int:
+        """How many different foreign grids there are."""
+        return len({r.label for r in self.foreign})
+
+
+def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> Grids:
+    """Examine (h, w) uint8 luma; ``p`` are the card's parameters."""
+    zeros = count_zeros(luma, stride)
+    shape = (zeros.counts.shape[0], zeros.counts.shape[1])
+    flat = float((zeros.counts.min(axis=2) >= PHASES - 1).mean()) if zeros.counts.size else 1.0
+    labels = vote(zeros, luma)
+    votes = int(np.count_nonzero(labels >= 0))
+    if votes < p["least_votes"] or min(shape) < p["least_side"]:
+        return Grids(shape, stride, votes, flat)
+    main, log_nfa, share = main_grid(labels)
+    ruled = log_nfa <= p["log_nfa"] and share >= p["main_share"]
+    foreign, earlier = _foreign(zeros, luma, labels, main if ruled else None, p)
+    windows, cells = _missing(zeros, labels, main, foreign, p) if share >= p["missing_share"] else ([], None)
+    return Grids(
+        shape,
+        stride,
+        votes,
+        flat,
+        main if ruled else None,
+        log_nfa,
+        share,
+        tuple(earlier),
+        tuple(foreign),
+        tuple(windows),
+        cells,
+        _drifts(foreign, main),
+    )
+
+
+def _foreign(
+    zeros: Zeros, luma: NDArray[np.uint8], labels: NDArray[np.int8], main: int | None, p: Mapping[str, float]
+) -> tuple[list[Region], list[int]]:
+    """Regions with a grid of their own, strongest first, and the grids found all over the picture.
+
+    The second ballot leaves out the main grid: where a last save wrote its own grid over everything, the
+    older one still comes second.
+    """
+    ballots = [(labels, rivals(main or 0, apart=False))]
+    if main is not None:
+        apart = rivals(main, apart=True)
+        ballots.append((vote(zeros, luma, apart), apart))
+    regions = [
+        region(ballot, label, windows)
+        for ballot, among in ballots
+        for label, windows in scan(ballot, among, int(p["least_side"])).items()
+        if windows[0].log_nfa <= p["log_nfa"]
+    ]
+    earlier = sorted({r.label for r in regions if not all(_local(v, p) for v in _views(r, ballots))})
+    kept = [r for r in regions if not _explained(r.label, earlier)]
+    best: dict[int, Region] = {}
+    for r in sorted(kept, key=lambda r: r.best.log_nfa):
+        best.setdefault(r.label, r)
+    return list(best.values()), earlier
+
+
+def _views(r: Region, ballots: list[tuple[NDArray[np.int8], NDArray[np.bool_]]]) -> list[Region]:
+    """The region as each ballot that its grid stood in shows it."""
+    return [compare(votes, r.label, r.best, r.cells, r.area) for votes, among in ballots if among[r.label]]
+
+
+def _local(r: Region, p: Mapping[str, float]) -> bool:
+    """Whether the grid is found in its region only: a crop and a new save leave an older grid everywhere."""
+    ratio = r.inside / max(r.outside, 1 / PHASES)
+    seen = r.beyond >= max(p["least_votes"], p["beyond_share"] * r.valid)
+    by_ratio = ratio >= p["ratio"]
+    by_chance = ratio >= p["ratio_by_chance"] and r.outside_excess > p["outside_log10"]
+    return seen and (by_ratio or by_chance)
+
+
+def _explained(label: int, earlier: list[int]) -> bool:
+    """An older grid of the whole picture also lends zeros to origins in its rows and columns."""
+    return any(label // SIDE == e // SIDE or label % SIDE == e % SIDE for e in earlier)
+
+
+def _missing(
+    zeros: Zeros, labels: NDArray[np.int8], main: int, foreign: list[Region], p: Mapping[str, float]
+) -> tuple[list[Window], NDArray[np.bool_] | None]:
+    smoothness = zeros.counts.mean(axis=2, dtype=np.float32)
+    hoped = likeness(labels, smoothness, main)
+    left = labels.copy()
+    for r in foreign:
+        left[r.cells] = -1
+    windows = [
+        w
+        for w in scan_missing(left, hoped, main, int(p["least_side"]))
+        if w.log_nfa <= p["missing_log_nfa"] and w.votes <= p["missing_rest"] * w.valid + 2
+    ]
+    if not windows:
+        return [], None
+    cells = np.zeros(labels.shape, bool)
+    for w in windows:
+        cells[w.row : w.row + w.side, w.col : w.col + w.side] = True
+    return windows, cells
+
+
+def _drifts(foreign: list[Region], main: int) -> bool:
+    """A picture enlarged by a pixel or two shows neighbouring origins in stripes from edge to edge."""
+    dy, dx = offsets(main)
+    return any(
+        max(abs(int(dy[r.label])), abs(int(dx[r.label]))) <= 1
+        and bool((r.cells.any(axis=1).mean() >= 0.8) or (r.cells.any(axis=0).mean() >= 0.8))
+        for r in foreign
+    )
