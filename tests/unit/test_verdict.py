@@ -1,0 +1,130 @@
+"""Fusion, labels and abstention on made findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unmask.card import Calibration, Card
+from unmask.errors import CardError
+from unmask.report import Finding
+from unmask.verdict import LABELS, Fusion, Rules, false_alarm_rate, fuse, read_rules
+
+CALIBRATION = Calibration(raw=(0, 10), log10_lr=(-1, 2), fitted_on="made", n_bona_fide=100, n_manipulated=100)
+
+
+def card(name: str, scored: bool = True, labels: dict[str, str] | None = None) -> Card:
+    return Card.model_validate(
+        {
+            "id": name,
+            "version": "1",
+            "title": name.title(),
+            "question": "Is it?",
+            "why": "w",
+            "innocent_causes": "i",
+            "kinds": ["image"],
+            "licence": "x",
+            "scored": scored,
+            "calibration": CALIBRATION if scored else None,
+            "labels": labels or {},
+        }
+    )
+
+
+A, B = card("image.a"), card("image.b")
+FACTS = card("facts.x", scored=False, labels={"declared": "declared_synthetic", "broken": "suspicious"})
+CARDS = (A, B, FACTS)
+FUSION = Fusion(
+    weights={"image.a": 1.0, "image.b": 1.0},
+    score=(-2, 0, 4),
+    log10_lr=(-1, 0, 2),
+    false_alarm_score=(-2, 1, 2),
+    false_alarm_rate=(1.0, 0.05, 0.01),
+    suspicious=1,
+    likely_manipulated=2,
+    fitted_on="made",
+    n_bona_fide=200,
+    n_manipulated=200,
+)
+RULES = Rules(fusion={"image": FUSION}, questions={"image": {"face.swap": "Faces were not examined."}})
+
+
+def verdict(*findings: Finding):  # type: ignore[no-untyped-def]
+    return fuse("image", findings, CARDS, RULES)
+
+
+def test_labels_follow_the_thresholds() -> None:
+    quiet = verdict(A.ok("a", "Quiet.", 0), B.ok("b", "Quiet.", 0))
+    middle = verdict(A.ok("a", "Hm.", 8), B.ok("b", "Quiet.", 3.4))
+    loud = verdict(A.ok("a", "Loud.", 10), B.ok("b", "Loud.", 10))
+    assert [v.label for v in (quiet, middle, loud)] == ["no_sign_found", "suspicious", "likely_manipulated"]
+    assert quiet.likelihood_ratio < 1 < middle.likelihood_ratio < loud.likelihood_ratio
+    assert quiet.probability < middle.probability < loud.probability
+    assert loud.false_alarm_rate == 0.01
+    assert [r.text for r in loud.reasons] == ["Loud.", "Loud."]
+    assert "no proof" in quiet.reasons[0].text
+
+
+def test_silence_is_a_ratio_of_one_and_not_a_half() -> None:
+    alone = verdict(A.ok("a", "Loud.", 10), B.declined("b", "Too small."))
+    both = verdict(A.ok("a", "Loud.", 10), B.ok("b", "Even.", 10 / 3))
+    assert alone.likelihood_ratio == pytest.approx(both.likelihood_ratio, rel=0.02)
+    assert [r.code for r in alone.abstained] == ["declined.image.b", "not_examined.face.swap"]
+
+
+def test_nothing_answered_is_inconclusive_with_the_reasons() -> None:
+    found = verdict(A.declined("small", "Too small."), B.failed("cut", "Cut off."), FACTS.ok("none", "No facts."))
+    assert found.label == "inconclusive"
+    assert found.probability is found.likelihood_ratio is found.false_alarm_rate is None
+    assert [r.code for r in found.reasons] == ["cut", "small"]
+
+
+def test_too_little_weight_answered_is_inconclusive_but_a_strong_sign_counts() -> None:
+    rules = Rules(fusion={"image": FUSION.model_copy(update={"min_weight_share": 0.6})})
+    quiet = fuse("image", (A.ok("a", "Quiet.", 0), B.declined("s", "Small.")), CARDS, rules)
+    loud = fuse("image", (A.ok("a", "Loud.", 10), B.declined("s", "Small.")), CARDS, rules)
+    assert (quiet.label, loud.label) == ("inconclusive", "likely_manipulated")
+
+
+def test_a_failure_forbids_no_sign_found() -> None:
+    assert verdict(A.ok("a", "Quiet.", 0), B.failed("x", "Broke.")).label == "inconclusive"
+
+
+def test_facts_set_a_least_label() -> None:
+    quiet = A.ok("a", "Quiet.", 0), B.ok("b", "Quiet.", 0)
+    declared = verdict(*quiet, FACTS.ok("declared", "It says it is synthetic."))
+    broken = verdict(*quiet, FACTS.ok("broken", "Hashes differ."))
+    assert declared.label == "declared_synthetic"
+    assert declared.reasons[0].text == "It says it is synthetic."
+    assert broken.label == "suspicious"
+    assert verdict(*quiet, FACTS.declined("declared", "Unreadable.")).label == "no_sign_found"
+
+
+def test_facts_alone_still_speak() -> None:
+    assert verdict(FACTS.ok("declared", "Synthetic.")).label == "declared_synthetic"
+    assert fuse("unknown", (), CARDS, RULES).label == "inconclusive"
+
+
+def test_false_alarm_rate_is_never_below_what_n_supports() -> None:
+    few = FUSION.model_copy(update={"n_bona_fide": 9})
+    assert false_alarm_rate(few, 3) == pytest.approx(0.1)
+    assert false_alarm_rate(FUSION, -9) == 1.0
+
+
+def test_packaged_rules_are_sound() -> None:
+    rules = read_rules()
+    assert {"image", "audio", "video"} <= set(rules.questions)
+    for kind, fusion in rules.fusion.items():
+        assert fusion.suspicious <= fusion.likely_manipulated, kind
+        assert false_alarm_rate(fusion, fusion.likely_manipulated) <= 0.0101, kind
+        assert false_alarm_rate(fusion, fusion.suspicious) <= 0.0501, kind
+        assert list(fusion.score) == sorted(fusion.score) and list(fusion.log10_lr) == sorted(fusion.log10_lr)
+        assert all(w >= 0 for w in fusion.weights.values())
+    assert set(LABELS) == {"no_sign_found", "inconclusive", "suspicious", "likely_manipulated", "declared_synthetic"}
+
+
+def test_broken_rules_say_so(tmp_path: Path) -> None:
+    (tmp_path / "verdict.toml").write_text("[fusion.image]\nweights = 3\n")
+    with pytest.raises(CardError):
+        read_rules(tmp_path / "verdict.toml")
