@@ -1,0 +1,1 @@
+"""The detector `provenance.c2pa`."""
