@@ -11,25 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from unmask_lab.forge.forgery import Rgb
 
-WORDS = tuple(
-    [
-        "Today",
-        "the",
-        "council",
-        "said",
-        "that",
-        "water",
-        "near",
-        "old",
-        "bridge",
-        "will",
-        "rise",
-        "again",
-        "before",
-        "Sunday",
-        "night",
-    ]
-)
+WORDS = "Today the council said that water near old bridge will rise again before Sunday night"
 PHONE = (720, 1280)
 
 
@@ -41,7 +23,7 @@ def screenshot(rng: np.random.Generator, rgb: Rgb) -> Rgb:
     draw = ImageDraw.Draw(page)
     draw.text((24, 14), f"{rng.integers(0, 24):02d}:{rng.integers(0, 60):02d}", fill=ink, font=_font(26))
     draw.rounded_rectangle((640, 18, 692, 40), 6, outline=ink, width=2)
-    hue = tuple(int(v) for v in rng.integers(40, 220, 3))
+    hue = (int(rng.integers(40, 220)), int(rng.integers(40, 220)), int(rng.integers(40, 220)))
     draw.ellipse((24, 70, 96, 142), fill=hue)
     draw.text((112, 84), _sentence(rng, 2), fill=ink, font=_font(28))
     y = _paragraph(draw, rng, 160, ink)
@@ -88,7 +70,7 @@ def scan(rng: np.random.Generator, rgb: Rgb) -> Rgb:
     light = np.linspace(-6, 6, paper.shape[1])[None, :, None]
     dust = (rng.random(paper.shape[:2]) < 2e-5).astype(np.float32)
     specks = cv2.GaussianBlur(dust, (0, 0), 1.0)[..., None] * 400
-    return np.clip(np.round(paper + light - specks), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(paper + light - specks), 0, 255), np.uint8)
 
 
 SCENES = {"screenshot": screenshot, "meme": meme, "scan": scan}
@@ -99,7 +81,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _sentence(rng: np.random.Generator, words: int) -> str:
-    return " ".join(str(w) for w in rng.choice(WORDS, words)).capitalize()
+    known = WORDS.split()
+    return " ".join(known[int(i)] for i in rng.integers(len(known), size=words)).capitalize()
 
 
 def _paragraph(draw: ImageDraw.ImageDraw, rng: np.random.Generator, y: int, ink: tuple[int, int, int]) -> int:
