@@ -1,0 +1,139 @@
+"""The reader of sound, on bytes made here and on the kit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_made import RATE, encode_sound, pan, write_film, write_wav
+
+from unmask.errors import MediaError, UnsupportedMedia
+from unmask.media.audio import waveform
+from unmask.options import Limits, Options
+from unmask.subject import Subject
+
+
+def tone(seconds: float = 2.0, rate: int = RATE, hz: float = 440.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * hz * np.arange(int(seconds * rate)) / rate)
+
+
+def test_pcm_is_exact(tmp_path: Path) -> None:
+    stereo = np.stack([tone(), np.zeros(2 * RATE)])
+    view = Subject(write_wav(tmp_path / "a.wav", stereo)).audio
+    assert (view.rate, view.channels, view.codec, view.sample_format) == (RATE, 2, "pcm_s16le", "s16")
+    assert view.native.shape == (2, 2 * RATE)
+    assert np.array_equal(view.native[0], (stereo[0] * 32767).round().astype(np.float32) / 32768)
+    assert not view.native[1].any()
+    assert view.mono() is view.mono()
+    assert view.mono(8000).shape == (RATE,)
+    assert view.duration == pytest.approx(2.0)
+    assert view.complete
+    assert view.missing_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "bit_rate", "kind"),
+    [
+        ("a.mp3", "libmp3lame", 64000, ("audio", "mp3")),
+        ("a.ogg", "libopus", 24000, ("audio", "ogg")),
+        ("a.m4a", "aac", 64000, ("audio", "m4a")),
+        ("a.mp4", "aac", 64000, ("audio", "m4a")),
+        ("a.flac", "flac", 0, ("audio", "flac")),
+        ("a.mkv", "pcm_s16le", 0, ("audio", "mkv")),
+        ("a.webm", "libopus", 24000, ("audio", "webm")),
+    ],
+)
+def test_codecs(tmp_path: Path, name: str, codec: str, bit_rate: int, kind: tuple[str, str]) -> None:
+    subject = Subject(encode_sound(tmp_path / name, tone(), codec, bit_rate))
+    assert (subject.kind, subject.format) == kind
+    wave = subject.audio.mono()
+    assert abs(wave.size - 2 * RATE) < 3000
+    peak = np.abs(np.fft.rfft(wave)).argmax() * RATE / wave.size
+    assert peak == pytest.approx(440, abs=2)
+
+
+def test_sound_of_a_film(tmp_path: Path) -> None:
+    subject = Subject(write_film(tmp_path / "f.mp4", pan(20), sound=tone(0.6)))
+    assert subject.kind == "video"
+    assert subject.audio.codec == "aac"
+    assert subject.audio.mono().size > 0.5 * RATE
+
+
+def test_film_without_sound_says_so(tmp_path: Path) -> None:
+    subject = Subject(write_film(tmp_path / "f.mp4", pan(5)))
+    with pytest.raises(UnsupportedMedia) as caught:
+        _ = subject.audio
+    assert caught.value.code == "media.no_sound"
+
+
+def test_no_samples(tmp_path: Path) -> None:
+    view = Subject(write_wav(tmp_path / "n.wav", np.zeros(0))).audio
+    assert view.native.shape == (1, 0)
+    assert view.mono().shape == (0,)
+    assert view.duration == 0
+    assert view.envelope()[0].size == 0
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+@pytest.mark.parametrize("name", ["t.wav", "t.mp3", "t.flac", "t.m4a", "t.ogg"])
+def test_cut_off_anywhere(tmp_path: Path, name: str, tenth: int) -> None:
+    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "flac": "flac", "m4a": "aac", "ogg": "libopus"}[name[2:]]
+    path = encode_sound(tmp_path / name, tone(), codec, 0)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * tenth // 10])
+    try:
+        wave = Subject(path).audio.mono()
+    except MediaError as error:
+        assert error.text.endswith(".")
+    else:
+        assert np.isfinite(wave).all()
+        assert wave.size <= 2.2 * RATE
+
+
+def test_lying_header(tmp_path: Path) -> None:
+    path = write_wav(tmp_path / "l.wav", tone())
+    data = bytearray(path.read_bytes())
+    data[40:44] = (0x7FFFFFF0).to_bytes(4, "little")  # claims two gigabytes of samples
+    path.write_bytes(bytes(data))
+    view = Subject(path).audio
+    assert view.native.shape == (1, 2 * RATE)
+    data[24:28] = (0).to_bytes(4, "little")  # no sampling rate
+    path.write_bytes(bytes(data))
+    with pytest.raises(MediaError):
+        _ = Subject(path).audio
+
+
+def test_damaged_middle_is_skipped(tmp_path: Path) -> None:
+    path = encode_sound(tmp_path / "d.mp3", tone(4), "libmp3lame", 64000)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1500] = bytes(1500)
+    path.write_bytes(bytes(data))
+    wave = Subject(path).audio.mono()
+    assert 3 * RATE < wave.size < 4.2 * RATE
+
+
+def test_limit_of_length(tmp_path: Path) -> None:
+    options = Options(limits=Limits(duration_seconds=1.0))
+    view = Subject(write_wav(tmp_path / "a.wav", tone(5)), options).audio
+    assert view.native.shape[1] == RATE
+    assert not view.complete
+
+
+def test_long_sound_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unmask.media.audio.MAX_NATIVE_VALUES", RATE)
+    view = Subject(write_wav(tmp_path / "a.wav", tone(25))).audio
+    assert view.native.shape[1] == RATE
+    assert view.mono(8000).size == pytest.approx(25 * 8000, abs=2)
+
+
+def test_waveform(tmp_path: Path) -> None:
+    evidence = waveform(Subject(write_wav(tmp_path / "a.wav", tone())).audio)
+    data = evidence.data
+    assert data is not None
+    assert len(data["x"]) == 600  # type: ignore[arg-type]
+    assert max(data["series"][0]["y"]) == pytest.approx(0.5, abs=0.01)  # type: ignore[index, call-overload, arg-type]
+
+
+def test_kit_riff_bomb(kit: Path) -> None:
+    assert Subject(kit / "provenance" / "riff_bomb_1000.wav").audio.native.shape[0] == 1
