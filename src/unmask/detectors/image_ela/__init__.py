@@ -1,0 +1,1 @@
+"""Error level analysis, a picture only."""

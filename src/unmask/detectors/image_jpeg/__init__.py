@@ -1,0 +1,1 @@
+"""Compression history of a picture, and parts that differ from it."""
