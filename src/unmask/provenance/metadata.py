@@ -1,0 +1,154 @@
+"""Metadata of pictures, films and recordings, read with bounded readers and put into plain facts.
+
+Every reader is ours and walks bytes without recursion, but for EXIF tags (exifread), XML (defusedxml) and the
+item index of HEIC and AVIF (pillow-heif, Pillow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from unmask.errors import SubjectError
+from unmask.media.sniff import name_disagrees
+from unmask.provenance import contradictions
+from unmask.provenance.exif import read_exif, read_icc, read_xmp
+from unmask.provenance.isobmff import read_isobmff
+from unmask.provenance.jpeg import read_jpeg
+from unmask.provenance.matroska import read_matroska
+from unmask.provenance.plain import decode
+from unmask.provenance.png import read_gif, read_png
+from unmask.provenance.riff import read_riff
+from unmask.provenance.source import MAX_TAGS, Notes, Source, TooMuch
+from unmask.provenance.tags import read_flac, read_id3, read_mp3, read_ogg
+from unmask.provenance.traces import find_traces
+
+if TYPE_CHECKING:
+    from unmask.subject import Subject
+
+_TIFF_BYTES = 4 << 20
+
+
+def _read_tiff(source: Source, notes: Notes) -> None:
+    # Tags may lie anywhere; a bounded head serves the files that have them in front, the tail the others.
+    if source.size <= _TIFF_BYTES:
+        notes.blobs["exif"] = source.at(0, source.size)
+    else:
+        notes.blobs["exif"] = source.at(0, _TIFF_BYTES)
+
+
+def _nothing(source: Source, notes: Notes) -> None:
+    """BMP and AAC carry no metadata that is read here."""
+
+
+_READERS: dict[str, Callable[[Source, Notes], None]] = {
+    "jpeg": read_jpeg,
+    "png": read_png,
+    "gif": read_gif,
+    "tiff": _read_tiff,
+    "webp": read_riff,
+    "wav": read_riff,
+    "avi": read_riff,
+    "aiff": read_riff,
+    "mp4": read_isobmff,
+    "mov": read_isobmff,
+    "m4a": read_isobmff,
+    "heic": read_isobmff,
+    "avif": read_isobmff,
+    "mkv": read_matroska,
+    "webm": read_matroska,
+    "ogg": read_ogg,
+    "flac": read_flac,
+    "mp3": read_mp3,
+}
+
+
+def read(subject: Subject) -> dict[str, JsonValue]:
+    """All metadata of ``subject`` as bounded JSON; what is broken in the file becomes a problem in it.
+
+    Returns:
+        ``{"format", "tags": [{"name", "value", "source"}], "facts": {…}, "traces": [{"role", "name", "source",
+        "declares", "text"}], "contradictions": [{"code", "text", "source"}], "problems": [{"code", "text"}],
+        "more_tags": bool}``.
+
+    Raises:
+        SubjectError, UnsupportedMedia: the file cannot be read, or is of no known format.
+    """
+    notes = read_notes(subject)
+    traces = [trace.as_dict() for trace in find_traces(notes)]
+    return {
+        "format": subject.sniffed.format,
+        "tags": [dict(t) for t in notes.tags],
+        "facts": dict(notes.facts),
+        "traces": [dict(t) for t in traces],
+        "contradictions": [dict(c) for c in notes.odd],
+        "problems": [dict(p) for p in notes.problems],
+        "more_tags": len(notes.tags) >= MAX_TAGS,
+    }
+
+
+def read_notes(subject: Subject) -> Notes:
+    """The readers' notes, with the embedded blocks (thumbnail) that `read` leaves out."""
+    notes, format_ = Notes(), subject.sniffed.format
+    try:
+        with Source(subject.path) as source:
+            _READERS.get(format_, _nothing)(source, notes)
+    except TooMuch as error:
+        notes.problem(error.code, error.text)
+    except OSError as error:
+        raise SubjectError("subject.unreadable", f"Cannot read the file: {error.strerror}.") from error
+    if format_ in ("heic", "avif"):
+        _picture_items(subject.path, format_, notes)
+    _blocks(notes)
+    if name_disagrees(subject.name, format_):
+        notes.fact("name_disagrees", f"The name ends in {Path(subject.name).suffix[:20]}, the content is {format_}.")
+    contradictions.check_times(notes)
+    contradictions.check_place(notes)
+    contradictions.check_tracks(notes)
+    width, height = notes.facts.get("width"), notes.facts.get("height")
+    if format_ == "jpeg" and isinstance(width, int) and isinstance(height, int):
+        contradictions.check_size(notes, width, height)
+    return notes
+
+
+def _blocks(notes: Notes) -> None:
+    blobs = notes.blobs
+    if blobs.get("exif"):
+        read_exif(blobs["exif"], notes)
+    for name in ("xmp", "xmp_more"):
+        if blobs.get(name):
+            read_xmp(blobs[name], notes, "XMP" if name == "xmp" else "XMP extension")
+    if blobs.get("icc"):
+        read_icc(blobs["icc"], notes)
+    if blobs.get("id3"):
+        read_id3(blobs["id3"], notes)
+    if blobs.get("ixml"):
+        read_xmp(blobs["ixml"], notes, "iXML")
+    if blobs.get("aigc"):
+        notes.tag("AIGC", decode(blobs["aigc"]), "box AIGC")
+
+
+def _picture_items(path: Path, format_: str, notes: Notes) -> None:
+    """EXIF, XMP and ICC of HEIC and AVIF, whose place only the item index tells."""
+    try:
+        if format_ == "heic":
+            import pillow_heif
+
+            info = pillow_heif.open_heif(path, convert_hdr_to_8bit=False).info
+        else:
+            from PIL import Image
+
+            with Image.open(path) as image:
+                info = dict(image.info)
+    except Exception:  # the libraries raise anything on hostile files
+        notes.problem("heif.items", "The picture's item index cannot be read: its metadata were not read.")
+        return
+    exif = info.get("exif")
+    if isinstance(exif, bytes) and exif:
+        notes.blobs.setdefault("exif", exif[6:] if exif.startswith(b"Exif\x00\x00") else exif)
+    for name, key in (("xmp", "xmp"), ("icc", "icc_profile")):
+        if isinstance(info.get(key), bytes):
+            notes.blobs.setdefault(name, info[key])
