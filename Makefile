@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: scan test check format bench clean
+.PHONY: scan test check format bench docs clean
 
 scan: $(STAMP)  ## examine examples/ and write report/index.html
 	$(BIN)/unmask scan examples --html report
@@ -42,3 +42,6 @@ $(STAMP): pyproject.toml | $(BIN)/python
 $(DEV_STAMP): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(STAMP)
+
+docs: $(DEV_STAMP)  ## write docs/detectors.md from the cards
+	$(BIN)/python -m unmask_lab.detectors_page
