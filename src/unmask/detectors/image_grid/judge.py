@@ -20,7 +20,7 @@ from unmask.detectors.image_grid.regions import (
     scan,
     scan_missing,
 )
-from unmask.detectors.image_grid.votes import PHASES, SIDE, Zeros, count_zeros, vote
+from unmask.detectors.image_grid.votes import NONE, PHASES, SIDE, Zeros, count_zeros, vote
 
 
 @dataclass(frozen=True)
@@ -83,32 +83,39 @@ def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> 
 def _foreign(
     zeros: Zeros, luma: NDArray[np.uint8], labels: NDArray[np.int8], main: int | None, p: Mapping[str, float]
 ) -> tuple[list[Region], list[int]]:
-    """Regions with a grid of their own, strongest first, and the grids found all over the picture.
-
-    The second ballot leaves out the main grid: where a last save wrote its own grid over everything, the
-    older one still comes second.
-    """
-    ballots = [(labels, rivals(main or 0, apart=False))]
-    if main is not None:
-        apart = rivals(main, apart=True)
-        ballots.append((vote(zeros, luma, apart), apart))
-    regions = [
-        region(ballot, label, windows)
-        for ballot, among in ballots
-        for label, windows in scan(ballot, among, int(p["least_side"])).items()
-        if windows[0].log_nfa <= p["log_nfa"]
-    ]
-    earlier = sorted({r.label for r in regions if not all(_local(v, p) for v in _views(r, ballots))})
-    kept = [r for r in regions if not _explained(r.label, earlier)]
-    best: dict[int, Region] = {}
-    for r in sorted(kept, key=lambda r: r.best.log_nfa):
-        best.setdefault(r.label, r)
-    return list(best.values()), earlier
+    """Regions with a grid of their own, strongest first, and the grids found all over the picture."""
+    first = _regions(labels, rivals(main or 0, apart=False), p)
+    if main is None:
+        return _split(first, first, p)
+    # The second ballot leaves out the main grid: where a last save wrote its own grid over everything, an
+    # older one still comes second.
+    apart = rivals(main, apart=True)
+    second = vote(zeros, luma, apart)
+    views = [compare(second, r.label, r.best, r.cells, r.area) if apart[r.label] else r for r in first]
+    foreign, earlier = _split(first, views, p)
+    for r in foreign:
+        second[r.area] = NONE  # what it lends to other origins there is explained
+    rest = [r for r in _regions(second, apart, p) if r.label not in {f.label for f in foreign}]
+    more, under = _split(rest, rest, p)
+    earlier = sorted({*earlier, *under})
+    kept = [r for r in foreign + more if not _explained(r.label, earlier)]
+    return sorted(kept, key=lambda r: r.best.log_nfa), earlier
 
 
-def _views(r: Region, ballots: list[tuple[NDArray[np.int8], NDArray[np.bool_]]]) -> list[Region]:
-    """The region as each ballot that its grid stood in shows it."""
-    return [compare(votes, r.label, r.best, r.cells, r.area) for votes, among in ballots if among[r.label]]
+def _regions(ballot: NDArray[np.int8], among: NDArray[np.bool_], p: Mapping[str, float]) -> list[Region]:
+    found = scan(ballot, among, int(p["least_side"])).items()
+    return [region(ballot, label, ws) for label, ws in found if ws[0].log_nfa <= p["log_nfa"]]
+
+
+def _split(regions: list[Region], views: list[Region], p: Mapping[str, float]) -> tuple[list[Region], list[int]]:
+    """The local regions, and the labels found everywhere in either ballot (``views``: the same in the other)."""
+    pairs = list(zip(regions, views, strict=True))
+    everywhere = sorted({r.label for r, v in pairs if _everywhere(r, p) or _everywhere(v, p)})
+    return [r for r in regions if r.label not in everywhere and _local(r, p)], everywhere
+
+
+def _everywhere(r: Region, p: Mapping[str, float]) -> bool:
+    return r.outside >= p["everywhere_share"] and r.outside_excess <= p["everywhere_log10"]
 
 
 def _local(r: Region, p: Mapping[str, float]) -> bool:
@@ -132,7 +139,7 @@ def _missing(
     hoped = likeness(labels, smoothness, main)
     left = labels.copy()
     for r in foreign:
-        left[r.cells] = -1
+        left[r.cells] = NONE
     windows = [
         w
         for w in scan_missing(left, hoped, main, int(p["least_side"]))

@@ -17,7 +17,7 @@ SIDE = 8  # of a JPEG block
 PHASES = SIDE * SIDE
 NONE = -1  # label of a cell without a vote
 _WINDOW = 16  # the 15 pixels that 64 blocks span, and one idle pixel that keeps rows aligned
-_CHUNK = 64  # cells a matrix product: their coefficients stay in the processor's cache
+_CHUNK = 32  # cells at a time: their coefficients stay in the processor's cache
 # A coefficient rounds to zero below 1/2. Coefficients of whole pixels can be exactly 1/2; a little less makes
 # the answer the same on every machine, whatever the order of its float32 sums.
 _ZERO = 0.499
@@ -111,14 +111,13 @@ _PHASES = _all_phases(_DCT)
 def _count(windows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(n, 8, 8) zeros of the 64 blocks, by (dy, dx), in (n, 16, 16) windows."""
     n = len(windows)
-    pixels = np.ascontiguousarray(windows.transpose(1, 0, 2), np.float32)
-    down = _PHASES @ pixels.reshape(_WINDOW, -1)
-    coefficients = down.reshape(-1, _WINDOW) @ _PHASES.T  # (v dy n, u dx)
+    # Many small products, not one large: BLAS then starts no threads, which would fight with other detectors'.
+    coefficients = (_PHASES @ windows.astype(np.float32)) @ _PHASES.T  # (n, v dy, u dx)
     zeros = np.abs(coefficients, out=coefficients) < _ZERO
     # Eight one-byte flags (dx) are added at once as one 64-bit word: no byte can exceed 64.
-    words = zeros.view(np.uint64).reshape(SIDE, SIDE, n, SIDE)
-    totals = words.sum(axis=0).sum(axis=-1)  # (dy, n)
-    return np.asarray(totals.T.copy().view(np.uint8).reshape(n, SIDE, SIDE), np.uint8)
+    words = zeros.view(np.uint64).reshape(n, SIDE, SIDE, SIDE)
+    totals = np.ascontiguousarray(words.sum(axis=1).sum(axis=-1))  # (n, dy)
+    return np.asarray(totals.view(np.uint8).reshape(n, SIDE, SIDE), np.uint8)
 
 
 def _withdraw(luma: NDArray[np.uint8], labels: NDArray[np.int8], zeros: Zeros) -> None:
