@@ -101,9 +101,8 @@ def test_rhythm_of_enlarging_by_one_and_a_quarter() -> None:
 
 @pytest.mark.kit
 def test_real_picture_enlarged(kit: Path, tmp_path: Path) -> None:
-    file = next(
-        f for f in sorted((kit / "images/real/imagenet-sample-images").glob("*")) if min(Image.open(f).size) >= 330
-    )
+    files = sorted((kit / "images/real/imagenet-sample-images").glob("*"))
+    file = [f for f in files if min(Image.open(f).size) >= 330][1]
     image = Image.open(file).convert("RGB")
     image = image.resize((int(image.width * 1.45), int(image.height * 1.45)), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

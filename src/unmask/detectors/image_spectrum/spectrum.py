@@ -81,7 +81,7 @@ def interpolation_rhythm(luma: NDArray[np.uint8], axis: int, most_lines: int) ->
     """Spectrum of the second derivative's strength along ``axis``: (n//2+1,) -log10 of its chance probability.
 
     Gallagher 2005: interpolated samples vary less, in the rhythm of the interpolation, so enlarging by L puts a
-    peak at 1/L cycles a pixel. Bin i is frequency i/n. Under noise the power of a bin is exponentially
+    peak at 1/L cycles a pixel. Bin i is frequency i/n, n = 2*(bins-1). Under noise the power of a bin is exponentially
     distributed around its local level (the median of its neighbours over ln 2).
     """
     from scipy import fft
@@ -91,6 +91,7 @@ def interpolation_rhythm(luma: NDArray[np.uint8], axis: int, most_lines: int) ->
     lines = np.ascontiguousarray(luma[::step] if axis == 1 else luma[:, ::step].T, np.int16)
     second = np.abs(2 * lines[:, 1:-1] - lines[:, :-2] - lines[:, 2:])
     strength = np.minimum(second, int(4 * second.mean() + 1)).mean(axis=0, dtype=np.float64)
+    strength = strength[: len(strength) // 2 * 2]  # even, so that bin i is frequency i/n exactly
     rest = strength - median_filter(strength, _TREND, mode="nearest")
     power = np.abs(fft.rfft(rest * np.hanning(len(rest)))) ** 2
     level = median_filter(power, max(15, len(power) // 12 | 1), mode="reflect") / np.log(2)
