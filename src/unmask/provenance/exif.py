@@ -29,20 +29,17 @@ _MAKER_SIGNS: tuple[tuple[bytes, tuple[str, ...]], ...] = (
 
 
 def read_exif(tiff: bytes, notes: Notes) -> None:
-    """All EXIF tags of a TIFF block, the user comment decoded, and the thumbnail (``thumbnail`` blob)."""
+    """All EXIF tags of a TIFF block, the user comment decoded."""
     import exifread
 
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     try:
-        tags = exifread.process_file(io.BytesIO(tiff), details=True, extract_thumbnail=True)
+        tags = exifread.process_file(io.BytesIO(tiff), details=True, extract_thumbnail=False)
     except Exception:  # the reader has no error of its own: hostile blocks raise anything
         notes.problem("exif.damaged", "The EXIF block is damaged and cannot be read.")
         return
     for name, tag in tags.items():
-        if name in ("JPEGThumbnail", "TIFFThumbnail"):
-            if isinstance(tag, bytes):
-                notes.blobs["thumbnail"] = tag
-        elif name not in _NOT_SHOWN and not name.startswith("MakerNote Tag 0x"):
+        if name not in _NOT_SHOWN and not name.startswith("MakerNote Tag 0x"):
             group, _, short = name.partition(" ")
             notes.tag(short or name, _printable(short, tag), f"EXIF {group}")
     _raw_tags(tiff, notes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
@@ -90,8 +90,44 @@ def read(subject: Subject) -> dict[str, JsonValue]:
     }
 
 
+def read_thumbnail(subject: Subject) -> bytes:
+    """The camera's thumbnail (JPEG bytes) of a JPEG, WebP, PNG, HEIC or AVIF picture; empty where there is none."""
+    if subject.sniffed.format == "tiff":
+        return b""
+    return _thumbnail(_notes_of_blocks(subject).blobs.get("exif", b""))
+
+
+def _thumbnail(tiff: bytes) -> bytes:
+    """The JPEG thumbnail that the second image directory (IFD1) of an EXIF block points to."""
+    order: Literal["little", "big"] = "little" if tiff[:2] == b"II" else "big"
+
+    def number(at: int, count: int) -> int:
+        return int.from_bytes(tiff[at : at + count], order) if 0 <= at <= len(tiff) - count else 0
+
+    first = number(4, 4)
+    second = number(first + 2 + 12 * number(first, 2), 4)
+    entries = [second + 2 + 12 * i for i in range(min(number(second, 2), 100))] if second else []
+    places = {number(at, 2): number(at + 8, 4) for at in entries}
+    start, size = places.get(0x0201, 0), places.get(0x0202, 0)
+    return tiff[start : start + size] if 0 < start < len(tiff) else b""
+
+
 def read_notes(subject: Subject) -> Notes:
-    """The readers' notes, with the embedded blocks (thumbnail) that `read` leaves out."""
+    """The readers' notes, with the embedded blocks that `read` leaves out. Raises as `read` does."""
+    notes, format_ = _notes_of_blocks(subject), subject.sniffed.format
+    _blocks(notes)
+    if name_disagrees(subject.name, format_):
+        notes.fact("name_disagrees", f"The name ends in {Path(subject.name).suffix[:20]}, the content is {format_}.")
+    contradictions.check_times(notes)
+    contradictions.check_place(notes)
+    contradictions.check_tracks(notes)
+    width, height = notes.facts.get("width"), notes.facts.get("height")
+    if format_ == "jpeg" and isinstance(width, int) and isinstance(height, int):
+        contradictions.check_size(notes, width, height)
+    return notes
+
+
+def _notes_of_blocks(subject: Subject) -> Notes:
     notes, format_ = Notes(), subject.sniffed.format
     try:
         with Source(subject.path) as source:
@@ -102,15 +138,6 @@ def read_notes(subject: Subject) -> Notes:
         raise SubjectError("subject.unreadable", f"Cannot read the file: {error.strerror}.") from error
     if format_ in ("heic", "avif"):
         _picture_items(subject.path, format_, notes)
-    _blocks(notes)
-    if name_disagrees(subject.name, format_):
-        notes.fact("name_disagrees", f"The name ends in {Path(subject.name).suffix[:20]}, the content is {format_}.")
-    contradictions.check_times(notes)
-    contradictions.check_place(notes)
-    contradictions.check_tracks(notes)
-    width, height = notes.facts.get("width"), notes.facts.get("height")
-    if format_ == "jpeg" and isinstance(width, int) and isinstance(height, int):
-        contradictions.check_size(notes, width, height)
     return notes
 
 
