@@ -41,6 +41,8 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
         return CARD.declined(
             "jpeg.too_compressed", "The picture is compressed so strongly that no earlier trace can remain.", known
         )
+    if not image.jpeg and not _worth_reading(image):
+        return CARD.ok("jpeg.one_history", _no_comb_text(image), 0.0, facts.of_history([]))
     blocks, offset = _read(image)
     if _textured(blocks) < _P["min_textured_blocks"]:
         return CARD.declined("jpeg.flat", "The picture has too few parts with texture to tell their history.", known)
@@ -70,7 +72,21 @@ def strength(region: Region | None, limits: Mapping[str, float]) -> float:
     clear = np.clip((min(high, 1 - low) - limits["clear_from"]) / ramp, 0, 1)
     tame = np.clip(1.0 - (max(high - 1, -low) - limits["wild"]) / limits["wild"], 0, 1)
     weight = 1.0 if region.lacks else limits["weight_alone"]
-    return float(min(limits["max_score"], max(0.0, region.strength) * clear * tame * weight))
+    return float(min(limits["max_score"], max(0.0, region.strength)) * clear * tame * weight)
+
+
+def _worth_reading(image: ImageView) -> bool:
+    """Whether the middle of a large picture that is not a JPEG shows any comb: most do not, and this is cheap."""
+    side = int(_P["first_look"])
+    if image.width * image.height <= 2 * side**2:
+        return True
+    top, left = max(0, (image.height - side) // 2), max(0, (image.width - side) // 2)
+    part = (slice(top, top + side), slice(left, left + side))
+    luma, rgb = image.luma[part], image.rgb[part]
+    middle = reading.from_pixels(luma, rgb, reading.grid_origin(luma))
+    if _textured(middle) < _P["min_textured_blocks"]:
+        return True
+    return bool(reliable(find_combs(middle, reading.off_grid(luma, int(_P["sample_blocks"])))))
 
 
 def _read(image: ImageView) -> tuple[Blocks, tuple[int, int]]:

@@ -27,8 +27,8 @@ QUIET = 2.5
 class Votes:
     """Per block (rows, cols) float32 sums over the voting coefficients.
 
-    ``voters``: how many frequencies vote; ``found``: log-likelihood ratio seen; ``if_with``/``if_without``: expected for
-    blocks with and without the comb; ``spread_with``/``spread_without``: their variances; ``count``: coefficients
+    ``voters``: how many frequencies vote; ``found``: log-likelihood ratio seen; ``if_with``/``if_without``: expected
+    for blocks with and without the comb; ``spread_with``/``spread_without``: their variances; ``count``: coefficients
     that vote.
     """
 
@@ -139,18 +139,18 @@ def find_region(votes: Votes, limits: Mapping[str, float]) -> tuple[Region | Non
 def _components(
     mask: NDArray[np.bool_], votes: Votes, informed: NDArray[np.bool_], lacks: bool, limits: Mapping[str, float]
 ) -> list[Region]:
-    """Connected parts of ``mask`` that are a minority of the informed blocks, each measured against the rest."""
+    """Connected parts of ``mask``, each measured against the rest; none where the mask is the majority."""
+    if 2 * mask.sum() > informed.sum():
+        return []
     clean = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(clean, connectivity=4)
+    rest = informed & ~mask
     found = []
     for i in np.argsort(-stats[1:count, cv2.CC_STAT_AREA])[:5] + 1:
         x, y, w, h, area = (int(v) for v in stats[i])
         if area < limits["min_region_blocks"]:
             break
         part = labels == i
-        rest = informed & ~mask
-        if (part & informed).sum() > informed.sum() / 2:
-            continue
         found.append(_measure(part, rest, (x, y, w, h), votes, lacks, limits["misfit"]))
     return found
 
