@@ -48,6 +48,39 @@ def forge(
     typer.echo(build(plan, tuple(m.value for m in only) if only else MODALITIES))
 
 
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(help="A set made by `unmask-lab forge` (one half).")],
+    table: Annotated[Path, typer.Option(help="Results (CSV); an older table is completed.")],
+    only: Annotated[list[str] | None, typer.Option(help="Only these detectors, by id.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Only every n-th parent.")] = 1,
+) -> None:
+    """Run the installed detectors over a set. Detectors whose code changed are run again, others are kept."""
+    from unmask_lab.evaluate.run import evaluate as run
+
+    done = 0
+    for done in run(folder, table, only or (), workers, every):
+        if done % 100 == 0:
+            typer.echo(f"{done} files", err=True)
+    typer.echo(f"{table}: {done} files examined")
+
+
+@app.command()
+def calibrate(
+    folder: Annotated[Path, typer.Argument(help="The calibration half made by `unmask-lab forge`.")],
+    table: Annotated[Path, typer.Option(help="Its results, made by `unmask-lab evaluate`.")],
+    only: Annotated[list[Modality] | None, typer.Option(help="Only these kinds of media.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Fit and report, but write nothing.")] = False,
+) -> None:
+    """Fit calibrations and fusion, and write them into the detectors' cards and verdict.toml."""
+    from unmask_lab.calibrate import MODALITIES
+    from unmask_lab.calibrate import calibrate as run
+
+    for line in run(folder, table, [m.value for m in only] if only else MODALITIES, not dry_run):
+        typer.echo(line)
+
+
 def main() -> None:
     """Entry point."""
     app()

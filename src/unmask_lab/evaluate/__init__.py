@@ -1,0 +1,1 @@
+"""Examine a labelled set with the installed detectors, and measure them."""

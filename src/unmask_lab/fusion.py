@@ -1,0 +1,169 @@
+"""Fits the fusion of calibrated findings: non-negative logistic regression, cross-validated by source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from unmask_lab import ratios
+from unmask_lab.data import Data, balanced_weights
+from unmask_lab.ratios import Table
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+FOLDS = 5
+RIDGES = (1e-3, 1e-2, 1e-1)
+RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
+SUSPICIOUS, LIKELY = 0.05, 0.01
+ENOUGH_PARENTS = 8
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Calibration a detector, fusion weights, and the tables of ``verdict.toml`` for one kind of media."""
+
+    calibrations: dict[str, Table]
+    weights: dict[str, float]
+    bias: float
+    table: Table
+    false_alarms: tuple[tuple[float, float], ...]
+    suspicious: float
+    likely_manipulated: float
+    n_bona_fide: int
+    n_manipulated: int
+    parents: tuple[int, int]
+
+
+def fit(data: Data, detectors: list[str]) -> Fitted:
+    """Fit everything for one modality.
+
+    The weights are learnt on ratios whose calibrations never saw the file's source, and so are the final table,
+    the false-alarm table and the thresholds: what a calibration says of its own material is too kind.
+    """
+    folds = split(data.sources, FOLDS)
+    held_out = _held_out_ratios(data, detectors, folds)
+    weight = balanced_weights(data)
+    ridge = _best_ridge(held_out, data.truth, weight, folds)
+    scores = np.zeros(len(data.rows))
+    for fold in range(FOLDS):
+        rest, here = folds != fold, folds == fold
+        scores[here] = _score(held_out[here], _regress(held_out[rest], data.truth[rest], weight[rest], ridge))
+    final = _regress(held_out, data.truth, weight, ridge)
+    parents = independent(data, data.truth)
+    bona = ~data.truth
+    return Fitted(
+        calibrations={d: calibrate(data, d) for d in detectors},
+        weights={d: round(float(w), 4) for d, w in zip(detectors, final[1:], strict=True)},
+        bias=round(float(final[0]), 4),
+        table=ratios.fit(scores, data.truth, weight, parents),
+        false_alarms=false_alarm_table(scores[bona], weight[bona]),
+        suspicious=threshold(scores[bona], data.kinds[bona], data.parents[bona], SUSPICIOUS),
+        likely_manipulated=threshold(scores[bona], data.kinds[bona], data.parents[bona], LIKELY),
+        n_bona_fide=int(bona.sum()),
+        n_manipulated=int(data.truth.sum()),
+        parents=parents,
+    )
+
+
+def calibrate(data: Data, detector: str) -> Table:
+    """One detector's raw scores to log10 LR, on the files that it answered."""
+    kept = data.pick(~np.isnan(data.raw[detector]))
+    return ratios.fit(kept.raw[detector], kept.truth, balanced_weights(kept), independent(kept, kept.truth))
+
+
+def independent(data: Data, truth: Bools) -> tuple[int, int]:
+    """Parents behind the bona fide and the manipulated files."""
+    return max(1, len(np.unique(data.parents[~truth]))), max(1, len(np.unique(data.parents[truth])))
+
+
+def split(sources: NDArray[np.str_], folds: int) -> NDArray[np.intp]:
+    """(n,) a fold for each file: whole sources, largest first into the smallest fold."""
+    names, counts = np.unique(sources, return_counts=True)
+    load = np.zeros(folds)
+    fold_of: dict[str, int] = {}
+    for i in np.argsort(-counts, kind="stable"):
+        fold_of[str(names[i])] = int(np.argmin(load))
+        load[fold_of[str(names[i])]] += counts[i]
+    return np.asarray([fold_of[str(s)] for s in sources])
+
+
+def threshold(scores: Floats, kinds: NDArray[np.str_], parents: NDArray[np.str_], rate: float) -> float:
+    """The fused score that at most ``rate`` of the bona fide files reach: overall and in every kind with enough parents."""
+    least = _reached(scores, rate)
+    for kind in np.unique(kinds):
+        inside = kinds == kind
+        if len(np.unique(parents[inside])) >= ENOUGH_PARENTS:
+            least = max(least, _reached(scores[inside], rate))
+    return round(float(np.nextafter(least, np.inf)) + 1e-4, 4)
+
+
+def _reached(scores: Floats, rate: float) -> float:
+    """The (k+1)-th largest score, k the number of false alarms that ``rate`` allows (rounded down)."""
+    ordered = np.sort(scores)[::-1]
+    return float(ordered[min(len(ordered) - 1, int(np.floor(rate * len(ordered))))])
+
+
+def false_alarm_table(scores: Floats, weights: Floats) -> tuple[tuple[float, float], ...]:
+    """(score, share of bona fide at or above it), falling shares; equal scores are not parted."""
+    order = np.argsort(-scores, kind="stable")
+    ordered, share = scores[order], np.cumsum(weights[order]) / weights.sum()
+    out: list[tuple[float, float]] = []
+    for rate in RATES:
+        i = min(int(np.searchsorted(share, rate, "right")), len(ordered) - 1)
+        at = float(ordered[i])
+        out.append((round(at, 4), round(float(share[ordered >= round(at, 4)].max(initial=0.0)), 4)))
+    return tuple(dict(out).items())
+
+
+def _held_out_ratios(data: Data, detectors: list[str], folds: NDArray[np.intp]) -> Floats:
+    """(n, detectors) log10 LR from calibrations on other folds; 0 where a detector did not answer."""
+    out = np.zeros((len(data.rows), len(detectors)))
+    for fold in range(FOLDS):
+        rest = data.pick(folds != fold)
+        here = np.flatnonzero(folds == fold)
+        for j, detector in enumerate(detectors):
+            answered = here[~np.isnan(data.raw[detector][here])]
+            out[answered, j] = calibrate(rest, detector)(data.raw[detector][answered])
+    return out
+
+
+def _score(x: Floats, theta: Floats) -> Floats:
+    return np.asarray(theta[0] + x @ theta[1:], np.float64)
+
+
+def _loss(theta: Floats, x: Floats, y: Floats, weight: Floats, ridge: float) -> tuple[float, Floats]:
+    """Cross-entropy of natural-log odds at even priors, pulled towards weights of one (independent findings)."""
+    z = np.log(10) * _score(x, theta)
+    error = weight * (1 / (1 + np.exp(-z)) - y)
+    value = float((weight * (np.logaddexp(0, z) - y * z)).sum() + ridge * ((theta[1:] - 1) ** 2).sum())
+    gradient = np.log(10) * np.r_[error.sum(), error @ x]
+    gradient[1:] += 2 * ridge * (theta[1:] - 1)
+    return value, gradient
+
+
+def _regress(x: Floats, truth: Bools, weight: Floats, ridge: float) -> Floats:
+    """Bias and weights; the weights are at least zero, so that a finding never speaks against itself."""
+    even = weight.copy()
+    for side in (truth, ~truth):
+        even[side] *= 0.5 / even[side].sum()
+    start = np.r_[0.0, np.full(x.shape[1], 0.5)]
+    bounds = [(-3.0, 3.0), *[(0.0, 2.0)] * x.shape[1]]
+    y = truth.astype(np.float64)
+    found = minimize(_loss, start, (x, y, even, ridge), method="L-BFGS-B", jac=True, bounds=bounds)
+    return np.asarray(found.x, np.float64)
+
+
+def _best_ridge(x: Floats, truth: Bools, weight: Floats, folds: NDArray[np.intp]) -> float:
+    def loss(ridge: float) -> float:
+        total = 0.0
+        for fold in range(FOLDS):
+            rest, here = folds != fold, folds == fold
+            theta = _regress(x[rest], truth[rest], weight[rest], ridge)
+            total += _loss(theta, x[here], truth[here].astype(np.float64), weight[here], 0.0)[0]
+        return total
+
+    return min(RIDGES, key=loss)

@@ -1,0 +1,86 @@
+"""Raw scores to log10 likelihood ratios: monotone, smoothed, and never stronger than the data can bear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from unmask.card import interpolate
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+SMALLEST_BIN = 12
+MOST_BINS = 60
+MOST_KNOTS = 16
+
+
+@dataclass(frozen=True)
+class Table:
+    """A non-decreasing piecewise-linear map, flat outside its ends."""
+
+    x: tuple[float, ...]
+    log10_lr: tuple[float, ...]
+
+    def __call__(self, values: Floats) -> Floats:
+        """Map many values."""
+        return np.asarray([interpolate(self.x, self.log10_lr, float(v)) for v in values], np.float64)
+
+
+def fit(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, int]) -> Table:
+    """Fit log10 LR by pooling adjacent violators on quantile bins (Brümmer and du Preez 2006).
+
+    Args:
+        scores: (n,) raw scores, larger is more manipulated.
+        truth: (n,) True for manipulated.
+        weights: (n,) how much each file counts within its class.
+        independent: parents behind the bona fide and the manipulated files. Copies of one parent are no new
+            evidence, so these numbers bound the ratios: no ratio above the first or below one over the second
+            (the ELUB idea, Vergeer et al. 2016), and each bin carries half a parent of doubt for either class.
+    """
+    share = _shares(truth, weights)
+    edges = _bins(scores)
+    which = np.searchsorted(edges, scores, "right")
+    n = len(edges) + 1
+    bona, forged = (np.bincount(which[truth == t], share[truth == t], n) for t in (False, True))
+    doubt = (0.5 / independent[0], 0.5 / independent[1])
+    total = bona + forged + doubt[0] + doubt[1]
+    level = isotonic_regression((forged + doubt[1]) / total, weights=total).x
+    centre = np.asarray([np.median(scores[which == i]) for i in range(n)])
+    ratio = np.log10(level / (1 - level))
+    bounds = (-np.log10(independent[1]), np.log10(independent[0]))
+    return _knots(centre, np.clip(ratio, *bounds))
+
+
+def _shares(truth: Bools, weights: Floats) -> Floats:
+    """Weights that sum to one in each class."""
+    out = weights.astype(np.float64).copy()
+    for side in (truth, ~truth):
+        out[side] /= out[side].sum()
+    return out
+
+
+def _bins(scores: Floats) -> Floats:
+    """Inner edges of at most `MOST_BINS` bins of at least `SMALLEST_BIN` files; equal scores share a bin."""
+    values, counts = np.unique(scores, return_counts=True)
+    target = max(SMALLEST_BIN, len(scores) // MOST_BINS)
+    edges, held = [], 0
+    for i in range(len(values) - 1):
+        held += counts[i]
+        if held >= target and counts[i + 1 :].sum() >= SMALLEST_BIN:
+            edges.append((values[i] + values[i + 1]) / 2)
+            held = 0
+    return np.asarray(edges, np.float64)
+
+
+def _knots(x: Floats, y: Floats) -> Table:
+    """Ends of flat stretches only, thinned; two knots at least."""
+    if len(x) == 1:
+        return Table((float(x[0]), float(x[0]) + 1.0), (float(y[0]), float(y[0])))
+    turns = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1] or y[i] != y[i + 1]]
+    if len(turns) > MOST_KNOTS:
+        turns = [turns[i] for i in np.unique(np.round(np.linspace(0, len(turns) - 1, MOST_KNOTS)).astype(int))]
+    return Table(tuple(round(float(x[i]), 5) for i in turns), tuple(round(float(y[i]), 3) for i in turns))
