@@ -28,19 +28,11 @@ _P = CARD.parameters
 
 def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
     """Look for a part with another compression history. Raises `MediaError`."""
-    if subject.format not in CARD.formats:
-        return CARD.not_applicable(
-            "jpeg.other_codec",
-            f"Only JPEG and lossless pictures can be examined this way; this is {subject.format.upper()}.",
-        )
+    refusal = _refusal(subject)
+    if refusal:
+        return refusal
     image = subject.image
-    if min(image.width, image.height) < CARD.min_side:
-        return CARD.declined("jpeg.small", f"The picture is smaller than {CARD.min_side} pixels on a side.")
     known = facts.of_file(image.jpeg) if image.jpeg else []
-    if image.jpeg and facts.luma_quality(image.jpeg) < _P["least_quality"]:
-        return CARD.declined(
-            "jpeg.too_compressed", "The picture is compressed so strongly that no earlier trace can remain.", known
-        )
     if not image.jpeg and not _worth_reading(image):
         return CARD.ok("jpeg.one_history", _no_comb_text(image), 0.0, facts.of_history([]))
     blocks, offset = _read(image)
@@ -52,6 +44,22 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
         return CARD.ok("jpeg.one_history", _no_comb_text(image), 0.0, known)
     region, shown = find_region(cast_votes(blocks, combs), _P)
     return _answer(image, blocks, offset, region, shown, known)
+
+
+def _refusal(subject: Subject) -> Finding | None:
+    """Why this subject cannot be examined, known before its blocks are read."""
+    if subject.format not in CARD.formats:
+        return CARD.not_applicable(
+            "jpeg.other_codec",
+            f"Only JPEG and lossless pictures can be examined this way; this is {subject.format.upper()}.",
+        )
+    image = subject.image
+    if min(image.width, image.height) < CARD.min_side:
+        return CARD.declined("jpeg.small", f"The picture is smaller than {CARD.min_side} pixels on a side.")
+    if image.jpeg and facts.luma_quality(image.jpeg) < _P["least_quality"]:
+        text = "The picture is compressed so strongly that no earlier trace can remain."
+        return CARD.declined("jpeg.too_compressed", text, facts.of_file(image.jpeg))
+    return None
 
 
 def reliable(combs: Sequence[Comb]) -> list[Comb]:

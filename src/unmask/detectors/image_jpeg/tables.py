@@ -104,6 +104,8 @@ def identify(luma: Table, chroma: Table | None) -> Encoder:
     """Name the encoder family of a file's tables, (8, 8) each in natural order."""
     quality, exact = nearest_quality(luma)
     chroma_quality, chroma_exact = (None, True) if chroma is None else nearest_quality(chroma, "chroma")
+    if exact and chroma is not None and (chroma == scaled(STANDARD_CHROMA, quality)).all():
+        chroma_quality = quality  # the lowest qualities share one chroma table
     exact_all = exact and chroma_exact
 
     def result(family: str, name: str, is_exact: bool = True) -> Encoder:
