@@ -92,7 +92,7 @@ def split(sources: NDArray[np.str_], folds: int) -> NDArray[np.intp]:
 
 
 def threshold(scores: Floats, kinds: NDArray[np.str_], parents: NDArray[np.str_], rate: float) -> float:
-    """The fused score that at most ``rate`` of the bona fide files reach: overall and in every kind with enough parents."""
+    """Fused score that at most ``rate`` of bona fide files reach: overall, and in each kind with enough parents."""
     least = _reached(scores, rate)
     for kind in np.unique(kinds):
         inside = kinds == kind
