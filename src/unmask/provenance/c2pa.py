@@ -307,7 +307,11 @@ def _declares(manifests: Json, active: str, bad_urls: set[str]) -> tuple[str | N
         seen.add(label)
         manifest = _dict(manifests[label])
         kind = _own_declaration(manifest)
-        if kind is None and not _whole_parent(manifest) and _synthetic_component(manifest, manifests, bad_urls):
+        if (
+            kind in (None, "other")
+            and not _whole_parent(manifest)
+            and _synthetic_component(manifest, manifests, bad_urls)
+        ):
             kind = "composite"
         if kind == "composite" or (kind and answer[0] != "composite"):
             answer = (kind, clean(label, 120))
