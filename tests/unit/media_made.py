@@ -44,7 +44,9 @@ def encode_sound(path: Path, samples: NDArray[np.floating], codec: str, bit_rate
     return path
 
 
-def pan(count: int, width: int = 320, height: int = 240, seed: int = 7, step: float = 1.7) -> list[NDArray[np.uint8]]:
+def pan(
+    count: int, width: int = 320, height: int = 240, seed: int = 7, step: float = 1.7, shake: float = 0.6
+) -> list[NDArray[np.uint8]]:
     """A hand-held pan over a textured world, with sensor noise; RGB frames."""
     rng = np.random.default_rng(seed)
     world = np.zeros((height + 80, int(width + 80 + step * count), 3), np.float32)
@@ -52,7 +54,7 @@ def pan(count: int, width: int = 320, height: int = 240, seed: int = 7, step: fl
         small = rng.normal(0, 1, (scale, max(2, scale * world.shape[1] // world.shape[0]), 3)).astype(np.float32)
         world += strength * cv2.resize(small, world.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     world = np.clip(world + 120, 0, 255)
-    path = np.cumsum(rng.normal(0, 0.6, (count, 2)), axis=0)
+    path = np.cumsum(rng.normal(0, shake, (count, 2)), axis=0)
     frames = []
     for i in range(count):
         x = 40 + step * i + np.clip(path[i, 0], -30, 30)

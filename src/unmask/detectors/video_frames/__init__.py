@@ -1,0 +1,1 @@
+"""Repeated, removed, moved or reversed frames."""
