@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from xml.etree.ElementTree import Element
 
 from unmask.media.limits import MAX_BOX_DEPTH, MAX_BOXES
@@ -60,12 +61,14 @@ def _raw_tags(tiff: bytes, notes: Notes) -> None:
     from PIL import Image
 
     try:
-        exif = Image.Exif()
-        exif.load(b"Exif\x00\x00" + tiff)
-        sub = exif.get_ifd(0x8769)
-        make = clean(exif.get(0x010F, ""), 60)
-        comment, note = sub.get(0x9286), sub.get(0x927C)
-        description = exif.get(0x010E)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of damage that is noted already
+            exif = Image.Exif()
+            exif.load(b"Exif\x00\x00" + tiff)
+            sub = exif.get_ifd(0x8769)
+            make = clean(exif.get(0x010F, ""), 60)
+            comment, note = sub.get(0x9286), sub.get(0x927C)
+            description = exif.get(0x010E)
     except Exception:
         return  # exifread has said already what it could read
     if isinstance(comment, bytes | str):
