@@ -189,6 +189,26 @@ def test_captions_and_names_declare_nothing(tmp_path: Path, tag: int, text: str)
     assert look(jpeg(tmp_path / "a.jpg", exif=exif({tag: text}))).reason.code == "metadata.plain"
 
 
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF", "TIFF"])
+def test_metadata_of_other_formats(tmp_path: Path, format_: str) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    path = tmp_path / "a.img"
+    Image.fromarray(scene(1, 1600, 1200)).save(path, format_, exif=exif({0x0131: "GIMP 2.10", 0x010F: "Canon"}))
+    finding = look(path)
+    assert finding.reason.code == "metadata.edited"
+    assert shown(finding, "Make") == ["Canon"]
+
+
+def test_gif_comments(tmp_path: Path) -> None:
+    frames = [Image.fromarray(scene(i, 80, 60)) for i in (1, 2, 3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], comment=b"made with ezgif.com")
+    finding = look(tmp_path / "a.gif")
+    assert shown(finding, "Comment") == ["made with ezgif.com"]
+    assert Subject(tmp_path / "a.gif").metadata["facts"]["pictures"] == 3  # type: ignore[index,call-overload]
+
+
 def test_a_possibly_label_declares_nothing(tmp_path: Path) -> None:
     xmp = packet('<TC260:AIGC>{"Label":"2","ContentProducer":"x"}</TC260:AIGC>')
     finding = look(jpeg(tmp_path / "a.jpg", xmp=xmp))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import logging
 import warnings
+from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
 from unmask.media.limits import MAX_BOX_DEPTH, MAX_BOXES
 from unmask.provenance.plain import clean, decode, decode_utf16
-from unmask.provenance.source import Notes
+from unmask.provenance.source import Notes, TooMuch, Window
 
 _NOT_SHOWN = ("Thumbnail JPEGInterchangeFormat", "EXIF MakerNote", "EXIF UserComment", "JPEGThumbnail", "TIFFThumbnail")
 _MAX_XMP = 2 << 20
@@ -31,11 +32,20 @@ _MAKER_SIGNS: tuple[tuple[bytes, tuple[str, ...]], ...] = (
 
 def read_exif(tiff: bytes, notes: Notes) -> None:
     """All EXIF tags of a TIFF block, the user comment decoded."""
+    read_tags(io.BytesIO(tiff), notes)
+    _raw_tags(tiff, notes)
+
+
+def read_tags(file: BinaryIO | Window, notes: Notes) -> None:
+    """The tags of a TIFF structure in a file; what is damaged becomes a problem."""
     import exifread
 
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     try:
-        tags = exifread.process_file(io.BytesIO(tiff), details=True, extract_thumbnail=False)
+        tags = exifread.process_file(file, details=True, extract_thumbnail=False)
+    except TooMuch as error:
+        notes.problem(error.code, error.text)
+        return
     except Exception:  # the reader has no error of its own: hostile blocks raise anything
         notes.problem("exif.damaged", "The EXIF block is damaged and cannot be read.")
         return
@@ -43,7 +53,6 @@ def read_exif(tiff: bytes, notes: Notes) -> None:
         if name not in _NOT_SHOWN and not name.startswith("MakerNote Tag 0x"):
             group, _, short = name.partition(" ")
             notes.tag(short or name, _printable(short, tag), f"EXIF {group}")
-    _raw_tags(tiff, notes)
 
 
 def _printable(name: str, tag: object) -> str:

@@ -15,29 +15,23 @@ from pydantic import JsonValue
 from unmask.errors import SubjectError
 from unmask.media.sniff import name_disagrees
 from unmask.provenance import contradictions
-from unmask.provenance.exif import read_exif, read_icc, read_xmp
+from unmask.provenance.exif import read_exif, read_icc, read_tags, read_xmp
 from unmask.provenance.isobmff import read_isobmff
 from unmask.provenance.jpeg import read_jpeg
 from unmask.provenance.matroska import read_matroska
 from unmask.provenance.plain import decode
 from unmask.provenance.png import read_gif, read_png
 from unmask.provenance.riff import read_riff
-from unmask.provenance.source import MAX_TAGS, Notes, Source, TooMuch
+from unmask.provenance.source import MAX_TAGS, Notes, Source, TooMuch, Window
 from unmask.provenance.tags import read_flac, read_id3, read_mp3, read_ogg
 from unmask.provenance.traces import find_traces
 
 if TYPE_CHECKING:
     from unmask.subject import Subject
 
-_TIFF_BYTES = 4 << 20
-
 
 def _read_tiff(source: Source, notes: Notes) -> None:
-    # Tags may lie anywhere; a bounded head serves the files that have them in front, the tail the others.
-    if source.size <= _TIFF_BYTES:
-        notes.blobs["exif"] = source.at(0, source.size)
-    else:
-        notes.blobs["exif"] = source.at(0, _TIFF_BYTES)
+    read_tags(Window(source), notes)
 
 
 def _nothing(source: Source, notes: Notes) -> None:

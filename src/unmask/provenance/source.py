@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import dataclass, field
@@ -69,6 +70,30 @@ class Source:
                 return -1
             offset += len(block) - 16  # a match may lie across the border
         return -1
+
+
+class Window(io.RawIOBase):
+    """A source as a file, for readers that seek; its budget holds."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source, self._offset = source, 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move; never beyond the end, so that no reader is led astray."""
+        base = (0, self._offset, self._source.size)[whence]
+        self._offset = max(0, min(base + offset, self._source.size))
+        return self._offset
+
+    def tell(self) -> int:
+        """Where the next byte is read."""
+        return self._offset
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes. Raises `TooMuch`."""
+        data = self._source.at(self._offset, self._source.size if size < 0 else size)
+        self._offset += len(data)
+        return data
 
 
 @dataclass
