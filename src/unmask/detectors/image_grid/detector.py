@@ -63,7 +63,7 @@ def _explained(grids: Grids) -> bool:
 
 
 def _is_collage(grids: Grids) -> bool:
-    return grids.labels >= _P["collage_grids"] or grids.flat >= _P["flat_share"]
+    return grids.scattered or grids.flat >= _P["flat_share"]
 
 
 def _raw_score(grids: Grids) -> float:

@@ -29,7 +29,8 @@ class Grids:
 
     ``main``: origin 8*dy+dx of the grid that rules the picture, or None; ``earlier``: origins of further grids
     that lie under the whole picture; ``foreign``: regions with a grid of their own; ``missing``: windows without
-    the main grid, and ``missing_cells`` (rows, cols) bool; ``flat``: share of cells without any content.
+    the main grid, and ``missing_cells`` (rows, cols) bool; ``flat``: share of cells without any content;
+    ``scattered``: many different grids, each somewhere; ``drifting``: as after a resize by a few pixels.
     """
 
     shape: tuple[int, int]
@@ -43,12 +44,8 @@ class Grids:
     foreign: tuple[Region, ...] = ()
     missing: tuple[Window, ...] = ()
     missing_cells: NDArray[np.bool_] | None = field(default=None)
+    scattered: bool = False
     drifting: bool = False
-
-    @property
-    def labels(self) -> int:
-        """How many different foreign grids there are."""
-        return len({r.label for r in self.foreign})
 
 
 def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> Grids:
@@ -63,6 +60,10 @@ def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> 
     main, log_nfa, share = main_grid(labels)
     ruled = log_nfa <= p["log_nfa"] and share >= p["main_share"]
     foreign, earlier = _foreign(zeros, luma, labels, main if ruled else None, p)
+    scattered = len({r.label for r in foreign}) >= p["collage_grids"]
+    if not ruled or share < p["strong_main"]:
+        # Without a firm grid of the whole, as after a resize, faint local agreement means nothing.
+        foreign = [r for r in foreign if r.inside >= p["clear_inside"]]
     windows, cells = _missing(zeros, labels, main, foreign, p) if share >= p["missing_share"] else ([], None)
     return Grids(
         shape,
@@ -76,7 +77,8 @@ def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> 
         tuple(foreign),
         tuple(windows),
         cells,
-        _drifts(foreign, main),
+        scattered,
+        _drifts(foreign, main, p),
     )
 
 
@@ -153,11 +155,15 @@ def _missing(
     return windows, cells
 
 
-def _drifts(foreign: list[Region], main: int) -> bool:
-    """A picture enlarged by a pixel or two shows neighbouring origins in stripes from edge to edge."""
-    dy, dx = offsets(main)
-    return any(
-        max(abs(int(dy[r.label])), abs(int(dx[r.label]))) <= 1
-        and bool((r.cells.any(axis=1).mean() >= 0.8) or (r.cells.any(axis=0).mean() >= 0.8))
-        for r in foreign
-    )
+def _drifts(foreign: list[Region], main: int, p: Mapping[str, float]) -> bool:
+    """Whether the strongest region looks like a picture resized by a few pixels.
+
+    Its older grid then drifts against the new one, so that neighbouring origins win in stripes or patches.
+    """
+    if not foreign:
+        return False
+    r = foreign[0]
+    dy, dx = (abs(int(d[r.label])) for d in offsets(main))
+    near = max(dy, dx) <= 1 or (min(dy, dx) == 0 and max(dy, dx) <= 2)
+    spans = max(r.cells.any(axis=1).mean(), r.cells.any(axis=0).mean()) >= p["spanning"]
+    return near and bool(spans or r.inside < p["clear_inside"])

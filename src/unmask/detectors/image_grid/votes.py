@@ -17,6 +17,7 @@ SIDE = 8  # of a JPEG block
 PHASES = SIDE * SIDE
 NONE = -1  # label of a cell without a vote
 _WINDOW = 16  # the 15 pixels that 64 blocks span, and one idle pixel that keeps rows aligned
+_CLIPPED = 2  # pixels of a block; the rest of the block no longer adds up to whole steps
 _CHUNK = 32  # cells at a time: their coefficients stay in the processor's cache
 # A coefficient rounds to zero below 1/2. Coefficients of whole pixels can be exactly 1/2; a little less makes
 # the answer the same on every machine, whatever the order of its float32 sums.
@@ -124,7 +125,7 @@ def _withdraw(luma: NDArray[np.uint8], labels: NDArray[np.int8], zeros: Zeros) -
     r, c = np.nonzero(labels >= 0)
     blocks = np.lib.stride_tricks.sliding_window_view(luma, (SIDE, SIDE))
     won = blocks[zeros.at(r, c, labels[r, c].astype(np.int64))]
-    clipped = ((won <= 1) | (won >= 254)).sum(axis=(1, 2)) > PHASES // 8
+    clipped = ((won <= 1) | (won >= 254)).sum(axis=(1, 2)) > _CLIPPED
     nonzero = np.abs(_DCT @ won.astype(np.float32) @ _DCT.T) >= _ZERO
     flat = ~nonzero[:, 1:, :].any(axis=(1, 2)) | ~nonzero[:, :, 1:].any(axis=(1, 2))
     labels[r[clipped | flat], c[clipped | flat]] = NONE
