@@ -175,6 +175,21 @@ def test_declines(tmp_path: Path) -> None:
     assert (finding.status, finding.reason.code) == ("not_applicable", "jpeg.other_codec")
 
 
+@pytest.mark.parametrize("mode", ["CMYK", "RGB"])
+def test_other_colour_spaces_are_declined(tmp_path: Path, mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(texture()).convert(mode).save(buffer, "JPEG", quality=90, keep_rgb=True)
+    assert find(tmp_path, buffer.getvalue()).reason.code == "jpeg.colour_space"
+
+
+def test_a_grid_of_text_without_history_is_no_region_in_a_png(tmp_path: Path) -> None:
+    pixels = np.full((400, 600, 3), 235, np.uint8)
+    for i in range(12):
+        cv2.putText(pixels, "plain words on a screen", (10, 30 + 30 * i), 0, 0.8, (40, 40, 40), 1, cv2.LINE_AA)
+    finding = find(tmp_path, png(pixels), "text.png")
+    assert finding.raw_score is None or finding.raw_score == 0
+
+
 @pytest.mark.parametrize("quality", [2, 30, 50, 71, 75, 84, 95, 99])
 def test_ijg_tables_are_named(quality: int) -> None:
     with Image.open(io.BytesIO(jpeg(texture(64), quality))) as image:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CARD = own_card(__file__)
 _P = CARD.parameters
+_BRIGHTNESS_FIRST = ("JCS_YCbCr", "JCS_GRAYSCALE")
 
 
 def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
@@ -37,7 +38,9 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
         return CARD.ok("jpeg.one_history", _no_comb_text(image), 0.0, facts.of_history([]))
     blocks, offset = _read(image)
     if _textured(blocks) < _P["min_textured_blocks"]:
-        return CARD.declined("jpeg.flat", "The picture has too few parts with texture to tell their history.", known)
+        return CARD.declined(
+            "jpeg.flat", "The picture has too few parts with texture, not black or white, to tell their history.", known
+        )
     combs = reliable(find_combs(blocks, reading.off_grid(image.luma, int(_P["sample_blocks"]))))
     known += facts.of_history(combs)
     if not combs:
@@ -59,6 +62,9 @@ def _refusal(subject: Subject) -> Finding | None:
     if image.jpeg and facts.luma_quality(image.jpeg) < _P["least_quality"]:
         text = "The picture is compressed so strongly that no earlier trace can remain."
         return CARD.declined("jpeg.too_compressed", text, facts.of_file(image.jpeg))
+    if image.jpeg and image.jpeg.color_space not in _BRIGHTNESS_FIRST:
+        text = "This JPEG file does not store brightness by itself (RGB or CMYK), which the examination needs."
+        return CARD.declined("jpeg.colour_space", text, facts.of_file(image.jpeg))
     return None
 
 

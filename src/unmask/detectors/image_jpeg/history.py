@@ -24,7 +24,7 @@ _REACH = 150.0  # magnitudes beyond it are too rare to tell anything
 _MIN_LEVELS, _MAX_LEVELS = 6, 40
 # Deviation of a coefficient after decoding: 8-bit rounding of three channels and of luma, sqrt(1.45 / 12).
 _ROUNDING = 0.35
-_SHARES = np.linspace(0.0, 0.95, 20)
+_SHARES = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9, 0.95])
 # Off the grid the spectrum is a little weaker than on it; the stretch is fitted.
 _STRETCHES = np.array([0.8, 0.9, 1.0, 1.1, 1.25, 1.45])
 _SCALE_STEP = 0.05
@@ -109,8 +109,7 @@ def _best_comb(index: int, step: int, seen: Floats, spectrum: _Spectrum) -> Comb
         if earlier == step:
             continue
         with_comb = _comb_levels(spectrum, earlier, step, count)
-        mixed = _SHARES[:, None, None] * without + (1 - _SHARES[:, None, None]) * with_comb
-        fits = np.log(mixed) @ seen
+        fits = np.log(with_comb + _SHARES[:, None, None] * (without - with_comb)) @ seen
         share, stretch = np.unravel_index(int(np.argmax(fits)), fits.shape)
         best = max(best, (float(fits[share, stretch]), earlier, int(share), int(stretch)))
     likelihood, earlier, share_at, stretch_at = best
