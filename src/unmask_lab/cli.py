@@ -81,6 +81,23 @@ def calibrate(
         typer.echo(line)
 
 
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A set made by `unmask-lab forge` (one half).")],
+    table: Annotated[Path, typer.Option(help="Its results, made by `unmask-lab evaluate`.")],
+    into: Annotated[Path | None, typer.Option(help="Replace the tables in this document.")] = None,
+    only: Annotated[list[Modality] | None, typer.Option(help="Only these kinds of media.")] = None,
+) -> None:
+    """Print the tables of docs/evaluation.md, or put them between its markers."""
+    from unmask_lab.evaluate.report import put_tables, tables
+
+    blocks = [block for m in (only or list(Modality)) for block in tables(folder, table, m.value)]
+    if into is None:
+        typer.echo("\n\n".join(blocks))
+    else:
+        put_tables(into, blocks)
+
+
 def main() -> None:
     """Entry point."""
     app()
