@@ -15,7 +15,7 @@ BASELINE = "baseline."
 class Result:
     """What one detector said about one file.
 
-    ``code`` fingerprints the detector's source without its calibration: a changed detector is run again.
+    ``code`` fingerprints the detector (without its calibration) and the file: what changed is run again.
     ``raw_score``, ``f1_best`` (best threshold a picture), ``f1_fixed`` (threshold 0.5) and ``auc`` (pixels) are NaN
     where there is none. Detectors named ``baseline.*`` are trivial facts of the file, such as its size.
     """

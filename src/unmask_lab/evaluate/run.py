@@ -44,6 +44,11 @@ def fingerprint(card: Card) -> str:
     return _fingerprint(card.folder)
 
 
+def _tied(code: str, row: Row) -> str:
+    """A result belongs to the detector's code and to the file's bytes."""
+    return f"{code}-{row.sha256[:8]}"
+
+
 @cache
 def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
@@ -88,7 +93,7 @@ def thinned(rows: list[Row], every: int) -> list[Row]:
 def _task(folder: Path, row: Row, cards: dict[str, str], known: dict[tuple[str, str], Result], maps: Path) -> Task:
     def fresh(detector: str, code: str) -> bool:
         found = known.get((row.path, detector))
-        return found is not None and found.code == code
+        return found is not None and found.code == _tied(code, row)
 
     todo = [i for i, code in cards.items() if i.split(".")[0] in _families(row) and not fresh(i, code)]
     if not fresh(f"{BASELINE}bytes", "1"):
@@ -116,7 +121,7 @@ def examine(task: Task) -> list[Result]:
         if card.id not in task.detectors:
             continue
         if not card.accepts(subject.kind, subject.format):
-            out.append(Result(task.row.path, card.id, fingerprint(card), "not_applicable", "card"))
+            out.append(Result(task.row.path, card.id, _tied(fingerprint(card), task.row), "not_applicable", "card"))
             continue
         finding = run_one(card, subject, Options())
         result = _result(task, card, finding)
@@ -133,7 +138,7 @@ def examine(task: Task) -> list[Result]:
 
 def _result(task: Task, card: Card, finding: Finding) -> Result:
     raw = float("nan") if finding.raw_score is None else finding.raw_score
-    code = fingerprint(card)
+    code = _tied(fingerprint(card), task.row)
     return Result(task.row.path, card.id, code, finding.status, finding.reason.code, raw, finding.seconds)
 
 
@@ -169,4 +174,4 @@ def _baselines(task: Task, subject: Subject) -> Iterator[Result]:
         w, h = subject.image.width, subject.image.height
         facts |= {"bytes_per_pixel": subject.size / (w * h), "long_side": float(max(w, h))}
     for name, value in facts.items():
-        yield Result(task.row.path, BASELINE + name, "1", "ok", "baseline", value)
+        yield Result(task.row.path, BASELINE + name, _tied("1", task.row), "ok", "baseline", value)

@@ -22,17 +22,23 @@ from unmask_lab.kit import Half, Item, kind_of_source, read_kit
 MIN_SIDE, MIN_LONG_SIDE = 200, 320
 RETOUCHED_SHARE = 0.34
 SCENE_SHARE = 0.5
+EXTRA_VARIANTS = ("jpeg85", "messenger")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make: from ``kit``, into ``out`` (one folder a half), the same for the same seed."""
+    """What to make: from ``kit``, into ``out`` (one folder a half), the same for the same seed.
+
+    ``per_source`` parents of each source are forged; up to ``bona_fide_per_source`` pictures of it, small ones too,
+    join as bona fide files only, because false alarms need many sources and many pictures.
+    """
 
     kit: Path
     out: Path
     seed: int
     half: Half
     per_source: int
+    bona_fide_per_source: int = 0
 
     @property
     def folder(self) -> Path:
@@ -49,18 +55,26 @@ def forge_images(plan: Plan) -> Iterator[Row]:
         rng = seeded(plan.seed, "donor", str(item.path))
         others = [other for other in everyone if other.source != item.source]
         yield from _family(plan, item, others[int(rng.integers(len(others)))])
+    for source, items in sources.items():
+        taken = set(chosen[source])
+        extra = [item for item in _shuffled(plan, items) if item not in taken]
+        for item in extra[: max(0, plan.bona_fide_per_source - len(taken))]:
+            yield from _bona_fide(plan, item)
+
+
+def _shuffled(plan: Plan, items: list[Item]) -> list[Item]:
+    return [items[int(i)] for i in seeded(plan.seed, "choose", items[0].source).permutation(len(items))]
 
 
 def choose(plan: Plan, items: list[Item]) -> list[Item]:
     """Up to ``per_source`` pictures of a source that are large enough, at random but the same for a seed."""
-    order = seeded(plan.seed, "choose", items[0].source).permutation(len(items))
     kept: list[Item] = []
-    for i in order:
+    for item in _shuffled(plan, items):
         if len(kept) == plan.per_source:
             break
-        with Image.open(plan.kit / items[int(i)].path) as image:
+        with Image.open(plan.kit / item.path) as image:
             if min(image.size) >= MIN_SIDE and max(image.size) >= MIN_LONG_SIDE:
-                kept.append(items[int(i)])
+                kept.append(item)
     return kept
 
 
@@ -79,6 +93,19 @@ def _family(plan: Plan, item: Item, donor: Item) -> Iterator[Row]:
         for variant, treat in launder.items():
             yield put(treat(pixels), family, variant, forgery)
     yield from _scenes(plan, item, rgb, put)
+
+
+def _bona_fide(plan: Plan, item: Item) -> Iterator[Row]:
+    """One more bona fide picture: as it is, as an editor saved it, and two laundered copies."""
+    rng = seeded(plan.seed, "parent", str(item.path))
+    parent, exif = first_generation(rng, (plan.kit / item.path).read_bytes())
+    save, launder = saved(rng), variants(rng)
+    put = _Writer(plan, item)
+    yield put(parent, "none", "original")
+    clean = save(decode(parent.data), exif)
+    yield put(clean, "none", "clean")
+    for variant in EXTRA_VARIANTS:
+        yield put(launder[variant](decode(clean.data)), "none", variant)
 
 
 def _children(plan: Plan, item: Item, rgb: Rgb, donor: Rgb) -> Iterator[tuple[str, Forgery | None]]:
