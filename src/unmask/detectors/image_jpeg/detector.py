@@ -130,8 +130,8 @@ def _answer(
         return CARD.ok("jpeg.same_history", text, score, [*known, plot])
     box = _box(image, region, offset)
     text = (
-        "A part of the picture lacks the traces of the earlier compression that the rest carries, as parts do that were "
-        "put in or painted over afterwards."
+        "A part of the picture lacks the traces of the earlier compression that the rest carries, as parts do that "
+        "were put in or painted over afterwards."
         if region.lacks
         else "A part of the picture carries traces of an earlier compression that the rest does not have."
     )
