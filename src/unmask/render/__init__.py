@@ -1,0 +1,1 @@
+"""Renderers. They read a Report and nothing else, so an old report renders again."""
