@@ -78,7 +78,7 @@ def find_grids(luma: NDArray[np.uint8], stride: int, p: Mapping[str, float]) -> 
         tuple(windows),
         cells,
         scattered,
-        _drifts(foreign, main, p),
+        _drifts(foreign, main, share, p),
     )
 
 
@@ -99,7 +99,8 @@ def _foreign(
         second[r.area] = NONE  # what it lends to other origins there is explained
     rest = [r for r in _regions(second, apart, p) if r.label not in {f.label for f in foreign}]
     more, under = _split(rest, rest, p)
-    earlier = sorted({*earlier, *under})
+    fresh = {0} if main and np.mean(labels[labels >= 0] == 0) >= p["everywhere_share"] else set()
+    earlier = sorted({*earlier, *under, *fresh})
     kept = [r for r in foreign + more if not _explained(r.label, earlier)]
     return sorted(kept, key=lambda r: r.best.log_nfa), earlier
 
@@ -155,7 +156,7 @@ def _missing(
     return windows, cells
 
 
-def _drifts(foreign: list[Region], main: int, p: Mapping[str, float]) -> bool:
+def _drifts(foreign: list[Region], main: int, share: float, p: Mapping[str, float]) -> bool:
     """Whether the strongest region looks like a picture resized by a few pixels.
 
     Its older grid then drifts against the new one, so that neighbouring origins win in stripes or patches.
@@ -166,4 +167,4 @@ def _drifts(foreign: list[Region], main: int, p: Mapping[str, float]) -> bool:
     dy, dx = (abs(int(d[r.label])) for d in offsets(main))
     near = max(dy, dx) <= 1 or (min(dy, dx) == 0 and max(dy, dx) <= 2)
     spans = max(r.cells.any(axis=1).mean(), r.cells.any(axis=0).mean()) >= p["spanning"]
-    return near and bool(spans or r.inside < p["clear_inside"])
+    return near and bool(spans or r.inside < p["clear_inside"] or share < p["strong_main"])
