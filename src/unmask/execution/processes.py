@@ -142,9 +142,9 @@ class Slot:
 def _start(threads: int) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
-        # The libraries' own thread pools multiply with ours; each child keeps to its share of the cores.
-        "OMP_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
+        # Detectors run side by side; BLAS threads of their own would only fight over the same cores.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
         "UNMASK_WORKER_THREADS": str(threads),
     }
     errors: int | None = None if os.environ.get("UNMASK_DEBUG") else subprocess.DEVNULL
