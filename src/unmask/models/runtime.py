@@ -1,0 +1,130 @@
+"""The only place that opens an inference session: OpenVINO, float32, one answer on every machine.
+
+Sessions are compiled at first use and kept for the life of the process; examinations run in forked children, and
+a session made before a fork would wait for threads that the child does not have, so none is made at import.
+What can be made before a fork is plain data: `prepare` compiles in a short-lived child and keeps the compiled
+form, from which `open_model` starts about five times faster than from the weights.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.errors import ModelError
+from unmask.models.store import ModelCard, check_numbers, find_model, reference_input
+from unmask.report import ModelInfo
+
+DEVICE = "CPU"
+Arrays = dict[str, NDArray[np.float32]]
+
+_lock = threading.Lock()
+_opening: dict[tuple[str, int], threading.Lock] = {}
+_sessions: dict[tuple[str, int], Session] = {}
+_compiled: dict[str, bytes] = {}
+_core: Any = None
+
+
+class Session:
+    """A compiled model. `run` may be called from several threads; each has its own request."""
+
+    def __init__(self, card: ModelCard, compiled: Any) -> None:
+        self.card = card
+        self.runs = 0
+        self._compiled = compiled
+        self._local = threading.local()
+
+    def run(self, inputs: Mapping[str, NDArray[np.floating[Any]]]) -> Arrays:
+        """Outputs by name, float32 copies, for inputs by name in the shapes of the card.
+
+        Raises:
+            ModelError: ``model.input``, an input is missing or has another shape.
+        """
+        self.runs += 1
+        for tensor in self.card.inputs:
+            if tensor.name not in inputs or inputs[tensor.name].shape != tensor.shape:
+                raise ModelError("model.input", f"The model {self.card.name} wants {tensor.name} as {tensor.shape}.")
+        request = self._request()
+        request.infer({name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()})
+        return {t.name: np.array(request.get_tensor(t.name).data, np.float32) for t in self.card.outputs}
+
+    def _request(self) -> Any:
+        if not hasattr(self._local, "request"):
+            self._local.request = self._compiled.create_infer_request()
+        return self._local.request
+
+
+def open_model(name: str, threads: int = 0) -> Session:
+    """The session of a bundled model, made, checked against its reference and kept at first use.
+
+    Args:
+        name: ``<id>-<version>``.
+        threads: threads of one inference; 0 takes ``UNMASK_WORKER_THREADS``, else 1.
+
+    Raises:
+        ModelError: no such model, a file is missing or altered, or it gives other numbers on this machine.
+    """
+    key = (name, threads or int(os.environ.get("UNMASK_WORKER_THREADS", "1")))
+    with _lock:
+        gate = _opening.setdefault(key, threading.Lock())
+    with gate:
+        if key not in _sessions:
+            _sessions[key] = open_card(find_model(name), key[1])
+        return _sessions[key]
+
+
+def open_card(card: ModelCard, threads: int = 1) -> Session:
+    """A new session of any model, its files and its numbers checked. Raises `ModelError`."""
+    session = Session(card, _compile(card, threads))
+    check_numbers(card, session.run(reference_input(card)))
+    session.runs = 0
+    return session
+
+
+def used() -> tuple[ModelInfo, ...]:
+    """The models that have answered in this process so far, by id."""
+    found = {s.card.name: s.card.info for s in _sessions.values() if s.runs}
+    return tuple(found[name] for name in sorted(found))
+
+
+def forget_uses() -> None:
+    """Start counting anew: a new subject is examined."""
+    for session in _sessions.values():
+        session.runs = 0
+
+
+def settings(threads: int) -> dict[str, Any]:
+    """OpenVINO's settings: float32 whatever the processor offers, so that numbers agree between machines."""
+    return {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+    }
+
+
+def _compile(card: ModelCard, threads: int) -> Any:
+    path = card.path(card.weights)
+    core = _engine()
+    try:
+        if card.name in _compiled:
+            return core.import_model(_compiled[card.name], DEVICE, settings(threads))
+        return core.compile_model(core.read_model(path), DEVICE, settings(threads))
+    except RuntimeError as error:
+        raise ModelError(
+            "model.unreadable", f"OpenVINO cannot open the model {card.name}: {str(error).splitlines()[-1]}."
+        ) from error
+
+
+def _engine() -> Any:
+    global _core  # noqa: PLW0603 - one engine a process, made at first use
+    with _lock:
+        if _core is None:
+            import openvino
+
+            _core = openvino.Core()
+        return _core
