@@ -39,20 +39,35 @@ def fit(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, i
         weights: (n,) how much each file counts within its class.
         independent: parents behind the bona fide and the manipulated files. Copies of one parent are no new
             evidence, so these numbers bound the ratios: no ratio above the first or below one over the second
-            (the ELUB idea, Vergeer et al. 2016), and each bin carries half a parent of doubt for either class.
+            (the ELUB idea, Vergeer et al. 2016), and each block carries half a parent of doubt for either class.
     """
     share = _shares(truth, weights)
     edges = _bins(scores)
     which = np.searchsorted(edges, scores, "right")
     n = len(edges) + 1
-    bona, forged = (np.bincount(which[truth == t], share[truth == t], n) for t in (False, True))
-    doubt = (0.5 / independent[0], 0.5 / independent[1])
-    total = bona + forged + doubt[0] + doubt[1]
-    level = isotonic_regression((forged + doubt[1]) / total, weights=total).x
-    centre = np.asarray([np.median(scores[which == i]) for i in range(n)])
-    ratio = np.log10(level / (1 - level))
+    bona, forged = np.bincount(which, share * ~truth, n), np.bincount(which, share * truth, n)
+    block = _pooled(bona, forged)
+    mass = np.bincount(block, bona), np.bincount(block, forged)
+    return _knots(*_levels(scores, block[which], *mass, independent))
+
+
+def _pooled(bona: Floats, forged: Floats) -> NDArray[np.intp]:
+    """(bins,) which block each bin falls into once adjacent violators are pooled."""
+    total = np.maximum(bona + forged, 1e-12)
+    level = isotonic_regression(forged / total, weights=total).x
+    return np.asarray(np.r_[0, np.cumsum(np.diff(level) > 1e-9)], np.intp)
+
+
+def _levels(
+    scores: Floats, block: NDArray[np.intp], bona: Floats, forged: Floats, independent: tuple[int, int]
+) -> tuple[Floats, Floats]:
+    """Median score and log10 LR of each block, with half a parent of doubt for either class."""
+    bona, forged = bona + 0.5 / independent[0], forged + 0.5 / independent[1]
+    total = bona + forged
+    level = isotonic_regression(forged / total, weights=total).x
+    centre = np.asarray([np.median(scores[block == i]) for i in range(len(total))])
     bounds = (-np.log10(independent[1]), np.log10(independent[0]))
-    return _knots(centre, np.clip(ratio, *bounds))
+    return centre, np.clip(np.log10(level / (1 - level)), *bounds)
 
 
 def _shares(truth: Bools, weights: Floats) -> Floats:
