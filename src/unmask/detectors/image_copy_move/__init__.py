@@ -1,0 +1,1 @@
+"""Parts of a picture that lie elsewhere in it again."""

@@ -1,0 +1,1 @@
+"""Regions whose noise does not fit the rest of the picture."""
