@@ -45,10 +45,16 @@ def fit(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, i
     edges = _bins(scores)
     which = np.searchsorted(edges, scores, "right")
     n = len(edges) + 1
-    bona, forged = np.bincount(which, share * ~truth, n), np.bincount(which, share * truth, n)
+    bona, forged = _mass(which, share * ~truth, n), _mass(which, share * truth, n)
     block = _pooled(bona, forged)
-    mass = np.bincount(block, bona), np.bincount(block, forged)
-    return _knots(*_levels(scores, block[which], *mass, independent))
+    blocks = int(block[-1]) + 1
+    bona, forged = _mass(block, bona, blocks), _mass(block, forged, blocks)
+    return _knots(*_levels(scores, block[which], bona, forged, independent))
+
+
+def _mass(which: NDArray[np.intp], weights: Floats, n: int) -> Floats:
+    """(n,) weight in each of ``n`` groups."""
+    return np.asarray(np.bincount(which, weights, n), np.float64)
 
 
 def _pooled(bona: Floats, forged: Floats) -> NDArray[np.intp]:
