@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from unmask.cli.streams import drop_stdout, say
 from unmask.errors import ExitCode, UnmaskError, UsageError
 from unmask.media import limits
 from unmask.options import Limits, Options
@@ -151,35 +150,21 @@ def run_app(arguments: list[str]) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except typer.TyperException as error:
-        _say(f"unmask: {error.format_message()}")
-        _say("Try 'unmask --help' or 'unmask scan --help'.")
+        say(f"unmask: {error.format_message()}")
+        say("Try 'unmask --help' or 'unmask scan --help'.")
         return int(ExitCode.USAGE)
     except UnmaskError as error:
-        _say(f"unmask: {error.text}")
+        say(f"unmask: {error.text}")
         if isinstance(error, UsageError):
-            _say("Try 'unmask --help'.")
+            say("Try 'unmask --help'.")
         return int(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        _say("unmask: interrupted.")
+        say("unmask: interrupted.")
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        _drop_stdout()
-        return int(ExitCode.DONE)
     except OSError as error:
-        _drop_stdout()
-        _say(f"unmask: cannot write the results: {error.strerror or error}. Free some space or name another place.")
+        drop_stdout()
+        say(f"unmask: cannot write the results: {error.strerror or error}. Free some space or name another place.")
         return int(ExitCode.NOT_EXAMINED)
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201 - the command line speaks
-
-
-def _drop_stdout() -> None:
-    """The reader of our output is gone or full; keep the interpreter from failing again at exit."""
-    with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from unmask.cli.streams import drop_stdout, undivided
 from unmask.errors import ExitCode, UsageError
 from unmask.options import Options
 from unmask.report import Report
@@ -41,8 +42,13 @@ def run(
             total = len(files)
             task = progress.add_task("examining", total=total)
             for report in scanner.scan_many(files):
-                kept.append(_put_out(report, json_lines, html))
+                with undivided():
+                    kept.append(_put_out(report, json_lines, html))
                 progress.update(task, advance=1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as `| head` does.
+        drop_stdout()
+        return ExitCode.DONE
     except KeyboardInterrupt:
         _conclude(kept, json_lines, html, details)
         errors.print(f"Interrupted: {len(kept)} of {total if total is not None else '?'} files examined and reported.")

@@ -1,0 +1,38 @@
+"""The command line's streams: messages to stderr, and what to do when stdout is gone or a key is pressed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr)  # noqa: T201 - the command line speaks
+
+
+def drop_stdout() -> None:
+    """The reader of our output is gone or full; keep the interpreter from failing again at exit."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@contextlib.contextmanager
+def undivided() -> Iterator[None]:
+    """Ctrl-C waits until the block is done, so that a result is either out and counted, or neither."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
