@@ -19,6 +19,7 @@ from unmask.options import Options
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from unmask.faces.face import Face
     from unmask.media.audio import AudioView
     from unmask.media.image import ImageView
     from unmask.media.video import VideoView
@@ -100,6 +101,13 @@ class Subject:
         from unmask.media.audio import AudioView
 
         return AudioView(self)
+
+    @once
+    def faces(self) -> tuple[Face, ...]:
+        """The faces of a picture in stored pixels, the largest first. Raises `MediaError`, `ModelError`."""
+        from unmask.faces.view import faces_of
+
+        return faces_of(self.image)
 
     @once
     def c2pa(self) -> dict[str, JsonValue]:

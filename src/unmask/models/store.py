@@ -220,7 +220,7 @@ def _reference(card: ModelCard) -> dict[str, NDArray[Any]]:
         with np.load(card.path(card.reference.file), allow_pickle=False) as file:
             return {key: file[key] for key in wanted}
     except (KeyError, ValueError, OSError) as error:
-        raise ModelError("model.reference", f"The reference of the model {card.name} is incomplete: {error}.") from error
+        raise ModelError("model.reference", f"The reference of {card.name} is incomplete: {error}.") from error
 
 
 def _first_problem(error: Exception) -> str:

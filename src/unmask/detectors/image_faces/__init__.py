@@ -1,0 +1,1 @@
+"""Faces as facts: where they are, how large and how sharp."""
