@@ -148,7 +148,7 @@ class Scanner:
         findings = tuple(result.findings[i] for i in sorted(result.findings))
         subject = result.subject.model_copy(update={"sha256": sha256, "bytes": size})
         return Report(
-            tool=Tool(version=__version__),
+            tool=Tool(version=__version__, models=result.models),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             subject=subject,
             verdict=fuse(subject.kind, findings, self._cards),

@@ -1,7 +1,8 @@
 """What every executor takes and gives: plain data, so that it can cross a process or a machine.
 
 A `Job` names a subject; an `Examination` is all that came back. In between travel messages, small JSON
-objects with a ``type``: ``subject``, ``plan``, ``start``, ``finding``, ``preview``, ``provenance``, ``unreadable``.
+objects with a ``type``: ``subject``, ``plan``, ``start``, ``finding``, ``models``, ``preview``, ``provenance``,
+``unreadable``.
 They are sent one by one, so that what was found before a crash is not lost.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from unmask.options import Options
-from unmask.report import About, Finding, Frozen, Provenance, Reason, SubjectInfo
+from unmask.report import About, Finding, Frozen, ModelInfo, Provenance, Reason, SubjectInfo
 
 Message = dict[str, Any]
 Emit = Callable[[Message], None]
@@ -37,6 +38,7 @@ class Examination:
     plan: tuple[str, ...] = ()
     findings: dict[str, Finding] = field(default_factory=dict)
     running: set[str] = field(default_factory=set)
+    models: tuple[ModelInfo, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
     def take(self, message: Message) -> None:
@@ -52,6 +54,9 @@ class Examination:
                 finding = Finding.model_validate(message["finding"])
                 self.running.discard(finding.detector)
                 self.findings[finding.detector] = finding
+            case "models":
+                taken = {m.id: m for m in (*self.models, *map(ModelInfo.model_validate, message["models"]))}
+                self.models = tuple(taken[i] for i in sorted(taken))
             case "preview":
                 self.subject = self.subject.model_copy(update={"preview": str(message["jpeg"])})
             case "provenance":

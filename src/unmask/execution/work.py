@@ -11,9 +11,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from unmask.card import Card, find_cards
-from unmask.errors import CardError, MediaError, SubjectError, UnmaskError
+from unmask.errors import CardError, MediaError, ModelError, SubjectError, UnmaskError
 from unmask.execution.contract import Emit, Job, Message
 from unmask.media.sniff import name_disagrees
+from unmask.models.uses import forget_uses, used
 from unmask.options import Options
 from unmask.report import Finding, Provenance, SubjectInfo
 from unmask.subject import Subject
@@ -38,7 +39,9 @@ def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
     chosen = plan(find_cards() if cards is None else cards, subject, job.options)
     send({"type": "plan", "detectors": [card.id for card in chosen]})
     todo = [card for card in chosen if card.id not in job.done]
+    forget_uses()
     run_all(todo, subject, job, send)
+    send({"type": "models", "models": [model.model_dump() for model in used()]})
     if job.options.preview:
         send_preview(subject, send)
     send({"type": "provenance", "provenance": provenance(subject).model_dump(mode="json")})
@@ -87,6 +90,9 @@ def _answer(card: Card, subject: Subject, options: Options) -> Finding:
         finding = card.load()(subject, options)
     except MemoryError:
         return card.failed("limit.memory", f"{card.title} needed more memory than allowed: raise --memory.")
+    except ModelError as error:
+        # Nothing is wrong with the file: the model cannot answer on this machine, and the detector says why.
+        return card.declined(error.code, error.text)
     except UnmaskError as error:
         return card.failed(error.code, error.text)
     except Exception as error:

@@ -26,6 +26,8 @@ SCALES = (
 SMALLEST = 0.045
 MIN_SCORE = 0.5
 MIN_PRESENCE = 0.5
+# A weak candidate needs a mesh that is sure.
+FIRM_SCORE, FIRM_PRESENCE = 0.75, 0.9
 # Tiles overlap by half, so that whatever one cuts another shows whole.
 _STEP = 0.5
 _CUT = 0.04
@@ -81,7 +83,7 @@ def confirm(rgb: NDArray[np.uint8], row: Floats, score: float) -> Face | None:
     if min(box[2:]) < 1:
         return None
     _, presence = lay(rgb, box, points)
-    if presence < MIN_PRESENCE:
+    if presence < (MIN_PRESENCE if score >= FIRM_SCORE else FIRM_PRESENCE):
         return None
     return Face(box, points, round(score, 4), round(presence, 4), round(sharpness(rgb, box), 3))
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import ModelError
 from unmask.models.store import ModelCard, check_numbers, find_model, reference_input
-from unmask.report import ModelInfo
+from unmask.models.uses import note_use
 
 DEVICE = "CPU"
 Arrays = dict[str, NDArray[np.float32]]
@@ -35,7 +35,6 @@ class Session:
 
     def __init__(self, card: ModelCard, compiled: Any) -> None:
         self.card = card
-        self.runs = 0
         self._compiled = compiled
         self._local = threading.local()
 
@@ -45,7 +44,11 @@ class Session:
         Raises:
             ModelError: ``model.input``, an input is missing or has another shape.
         """
-        self.runs += 1
+        note_use(self.card)
+        return self.infer(inputs)
+
+    def infer(self, inputs: Mapping[str, NDArray[np.floating[Any]]]) -> Arrays:
+        """`run`, but not counted as taking part in an examination."""
         for tensor in self.card.inputs:
             if tensor.name not in inputs or inputs[tensor.name].shape != tensor.shape:
                 raise ModelError("model.input", f"The model {self.card.name} wants {tensor.name} as {tensor.shape}.")
@@ -81,21 +84,8 @@ def open_model(name: str, threads: int = 0) -> Session:
 def open_card(card: ModelCard, threads: int = 1) -> Session:
     """A new session of any model, its files and its numbers checked. Raises `ModelError`."""
     session = Session(card, _compile(card, threads))
-    check_numbers(card, session.run(reference_input(card)))
-    session.runs = 0
+    check_numbers(card, session.infer(reference_input(card)))
     return session
-
-
-def used() -> tuple[ModelInfo, ...]:
-    """The models that have answered in this process so far, by id."""
-    found = {s.card.name: s.card.info for s in _sessions.values() if s.runs}
-    return tuple(found[name] for name in sorted(found))
-
-
-def forget_uses() -> None:
-    """Start counting anew: a new subject is examined."""
-    for session in _sessions.values():
-        session.runs = 0
 
 
 def settings(threads: int) -> dict[str, Any]:
