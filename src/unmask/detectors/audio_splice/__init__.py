@@ -1,0 +1,1 @@
+"""Joins inside a recording."""
