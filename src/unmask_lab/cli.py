@@ -39,13 +39,14 @@ def forge(
     seed: Annotated[int, typer.Option(help="The same seed gives the same set.")] = 1,
     per_source: Annotated[int, typer.Option(min=1, help="Parents taken of each source.")] = 3,
     bona_fide_per_source: Annotated[int, typer.Option(min=0, help="Pictures of each source, forged or not.")] = 0,
+    photos: Annotated[Path | None, typer.Option(help="More photographs, one folder a photographer.")] = None,
     only: Annotated[list[Modality] | None, typer.Option(help="Only these kinds of media.")] = None,
 ) -> None:
     """Write forged files, their bona fide twins, laundered copies, masks and manifest.csv."""
     from unmask_lab.forge.build import MODALITIES, build
     from unmask_lab.forge.images import Plan
 
-    plan = Plan(kit, out, seed, half.value, per_source, bona_fide_per_source)
+    plan = Plan(kit, out, seed, half.value, per_source, bona_fide_per_source, photos)
     typer.echo(build(plan, tuple(m.value for m in only) if only else MODALITIES))
 
 

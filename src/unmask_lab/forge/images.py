@@ -17,11 +17,12 @@ from unmask_lab.forge.removal import removal
 from unmask_lab.forge.retouch import retouch
 from unmask_lab.forge.scenes import SCENES
 from unmask_lab.forge.splice import splice
-from unmask_lab.kit import Half, Item, kind_of_source, read_kit
+from unmask_lab.kit import Half, Item, half_of, kind_of_source, read_kit
 
 MIN_SIDE, MIN_LONG_SIDE = 200, 320
 RETOUCHED_SHARE = 0.34
 SCENE_SHARE = 0.5
+PHOTOS = "photos"
 EXTRA_VARIANTS = ("jpeg85", "messenger")
 
 
@@ -30,7 +31,8 @@ class Plan:
     """What to make: from ``kit``, into ``out`` (one folder a half), the same for the same seed.
 
     ``per_source`` parents of each source are forged; up to ``bona_fide_per_source`` pictures of it, small ones too,
-    join as bona fide files only, because false alarms need many sources and many pictures.
+    join as bona fide files only, because false alarms need many sources and many pictures. ``photos`` holds more
+    photographs, of any size, in one folder a photographer: bona fide only, of the kind "large photograph".
     """
 
     kit: Path
@@ -39,6 +41,13 @@ class Plan:
     half: Half
     per_source: int
     bona_fide_per_source: int = 0
+    photos: Path | None = None
+
+    def file(self, item: Item) -> Path:
+        """Where the file of ``item`` lies."""
+        if self.photos is not None and item.path.parts[0] == PHOTOS:
+            return self.photos.joinpath(*item.path.parts[1:])
+        return self.kit / item.path
 
     @property
     def folder(self) -> Path:
@@ -61,6 +70,17 @@ def forge_images(plan: Plan) -> Iterator[Row]:
         for item in extra[: max(0, plan.bona_fide_per_source - len(taken))]:
             yield from _bona_fide(plan, item)
 
+    for item in _photos(plan):
+        yield from _bona_fide(plan, item, "large photograph")
+
+
+def _photos(plan: Plan) -> Iterator[Item]:
+    if plan.photos is None:
+        return
+    for path in sorted(plan.photos.glob("*/*.jp*g")):
+        if half_of(path.parent.name) == plan.half:
+            yield Item(Path(PHOTOS) / path.relative_to(plan.photos), path.parent.name, "image")
+
 
 def _shuffled(plan: Plan, items: list[Item]) -> list[Item]:
     return [items[int(i)] for i in seeded(plan.seed, "choose", items[0].source).permutation(len(items))]
@@ -72,7 +92,7 @@ def choose(plan: Plan, items: list[Item]) -> list[Item]:
     for item in _shuffled(plan, items):
         if len(kept) == plan.per_source:
             break
-        with Image.open(plan.kit / item.path) as image:
+        with Image.open(plan.file(item)) as image:
             if min(image.size) >= MIN_SIDE and max(image.size) >= MIN_LONG_SIDE:
                 kept.append(item)
     return kept
@@ -81,12 +101,12 @@ def choose(plan: Plan, items: list[Item]) -> list[Item]:
 def _family(plan: Plan, item: Item, donor: Item) -> Iterator[Row]:
     """All files of one parent."""
     rng = seeded(plan.seed, "parent", str(item.path))
-    parent, exif = first_generation(rng, (plan.kit / item.path).read_bytes())
+    parent, exif = first_generation(rng, plan.file(item).read_bytes())
     save, launder = saved(rng), variants(rng)
     rgb = decode(parent.data)
     put = _Writer(plan, item)
     yield put(parent, "none", "original")
-    for family, forgery in _children(plan, item, rgb, decode((plan.kit / donor.path).read_bytes())):
+    for family, forgery in _children(plan, item, rgb, decode(plan.file(donor).read_bytes())):
         clean = save(rgb if forgery is None else forgery.rgb, exif)
         yield put(clean, family, "clean", forgery)
         pixels = decode(clean.data)
@@ -95,17 +115,17 @@ def _family(plan: Plan, item: Item, donor: Item) -> Iterator[Row]:
     yield from _scenes(plan, item, rgb, put)
 
 
-def _bona_fide(plan: Plan, item: Item) -> Iterator[Row]:
+def _bona_fide(plan: Plan, item: Item, kind: str | None = None) -> Iterator[Row]:
     """One more bona fide picture: as it is, as an editor saved it, and two laundered copies."""
     rng = seeded(plan.seed, "parent", str(item.path))
-    parent, exif = first_generation(rng, (plan.kit / item.path).read_bytes())
+    parent, exif = first_generation(rng, plan.file(item).read_bytes())
     save, launder = saved(rng), variants(rng)
     put = _Writer(plan, item)
-    yield put(parent, "none", "original")
+    yield put(parent, "none", "original", kind=kind)
     clean = save(decode(parent.data), exif)
-    yield put(clean, "none", "clean")
+    yield put(clean, "none", "clean", kind=kind)
     for variant in EXTRA_VARIANTS:
-        yield put(launder[variant](decode(clean.data)), "none", variant)
+        yield put(launder[variant](decode(clean.data)), "none", variant, kind=kind)
 
 
 def _children(plan: Plan, item: Item, rgb: Rgb, donor: Rgb) -> Iterator[tuple[str, Forgery | None]]:
