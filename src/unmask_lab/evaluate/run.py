@@ -67,12 +67,12 @@ def evaluate(folder: Path, table: Path, only: Sequence[str] = (), workers: int =
     Args:
         folder: a set made by `unmask-lab forge`.
         table: results (CSV); rows that are there already and fit the detector's code are not made again.
-        only: detector ids; all by default.
+        only: detector ids; by default all that can move a verdict (scored, or with labels of their own).
         workers: processes.
         every: 1 takes all parents, 2 every second one, and so on.
     """
     known = results.read(table)
-    cards = {c.id: fingerprint(c) for c in find_cards() if not only or c.id in only}
+    cards = {c.id: fingerprint(c) for c in find_cards() if (c.id in only if only else c.scored or c.labels)}
     rows = thinned(manifest.read(folder), every)
     maps = table.with_suffix("").with_name(table.stem + "-maps")
     maps.mkdir(parents=True, exist_ok=True)
