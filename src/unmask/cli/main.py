@@ -137,6 +137,30 @@ def detectors(
     show_detectors(name)
 
 
+models = typer.Typer(
+    help="The networks that ship with Unmask: list and check them.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(models, name="models")
+
+
+@models.command("list")
+def models_list() -> None:
+    """List the networks: what each is for, its licence, its size. None is opened."""
+    from unmask.cli.show import show_models
+
+    show_models()
+
+
+@models.command("check")
+def models_check(
+    names: Annotated[list[str] | None, typer.Argument(help="Names from the list; all if none is given.")] = None,
+) -> None:
+    """Check each network's files and run its reference: does this machine give the same numbers?"""
+    from unmask.cli.show import check_models
+
+    raise typer.Exit(check_models(names or []))
+
+
 def main() -> None:
     """Entry point: turns errors into a line on stderr and an exit code; never shows a traceback."""
     sys.exit(run_app(sys.argv[1:]))
