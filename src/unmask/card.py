@@ -165,7 +165,7 @@ def interpolate(xs: Sequence[float], ys: Sequence[float], x: float) -> float:
 
 def ratio_to_probability(log10_lr: float) -> float:
     """Posterior probability at even prior odds."""
-    return 1.0 / (1.0 + 10.0 ** (-log10_lr))
+    return float(1.0 / (1.0 + 10.0 ** (-log10_lr)))
 
 
 def read_card(folder: Path, module: str) -> Card:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION: Literal["1"] = "1"
 
 Kind = Literal["image", "video", "audio", "unknown"]
 Status = Literal["ok", "not_applicable", "declined", "failed"]

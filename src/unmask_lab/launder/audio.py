@@ -42,7 +42,7 @@ def noise(wave: Wave, rng: Generator) -> Wave:
     spectrum /= np.maximum(np.arange(spectrum.size), 8.0) ** slope
     added = np.fft.irfft(spectrum, wave.size)
     level = np.sqrt(np.mean(wave**2) / (np.mean(added**2) + 1e-12)) * 10 ** (-rng.uniform(8, 40) / 20)
-    return (wave + level * added).astype(np.float32)
+    return np.asarray(wave + level * added, np.float32)
 
 
 def room(wave: Wave, rng: Generator) -> Wave:
@@ -51,7 +51,7 @@ def room(wave: Wave, rng: Generator) -> Wave:
     tail = rng.standard_normal(length) * np.exp(-6.9 * np.arange(length) / length)
     tail *= 10 ** (-rng.uniform(0, 15) / 20) / np.sqrt(np.sum(tail**2))
     tail[0] += 1.0
-    return signal.fftconvolve(wave, tail)[: wave.size].astype(np.float32)
+    return np.asarray(signal.fftconvolve(wave, tail)[: wave.size], np.float32)
 
 
 def telephone(wave: Wave, rng: Generator) -> Wave:
