@@ -74,8 +74,8 @@ def pose_of(keypoints: NDArray[np.floating]) -> Pose:
     left, _, right = np.linalg.svd(rows, full_matrices=False)
     first, second = left @ right
     third = np.cross(first, second)
-    # Where the nose points: the head's z axis in the picture's axes (y down, z towards the camera).
-    yaw = np.degrees(np.arctan2(first[2], third[2]))
-    pitch = np.degrees(np.arcsin(np.clip(-second[2], -1, 1)))
-    roll = np.degrees(np.arctan2(second[0], second[1]))
-    return Pose(round(float(yaw), 1), round(float(pitch), 1), round(float(-roll), 1))
+    # The head is turned first, then tipped, then tilted: rows of Rz(roll) Rx(pitch) Ry(yaw).
+    yaw = np.degrees(np.arctan2(-third[0], third[2]))
+    pitch = np.degrees(np.arcsin(np.clip(third[1], -1, 1)))
+    roll = np.degrees(np.arctan2(-first[1], second[1]))
+    return Pose(round(float(yaw), 1), round(float(pitch), 1), round(float(roll), 1))

@@ -1,0 +1,195 @@
+"""Models as folders: cards, hashes, reference numbers, and what happens where one of them is wrong."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask.card import find_cards
+from unmask.cli.main import run_app
+from unmask.errors import CardError, ModelError
+from unmask.execution.work import run_one
+from unmask.models import runtime, store
+from unmask.options import Options
+from unmask.subject import Subject
+
+LANDMARK = "face-landmark-1"
+SHORT = "face-detection-short-range-1"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A model's folder that a test may spoil."""
+    return Path(shutil.copytree(store.MODELS / SHORT, tmp_path / SHORT))
+
+
+def rewrite(folder: Path, change: Callable[[str], str]) -> None:
+    path = folder / "model.toml"
+    path.write_text(change(path.read_text("utf-8")), "utf-8")
+
+
+@pytest.mark.parametrize("card", store.find_models(), ids=lambda card: card.name)
+def test_bundled_model_is_whole(card: store.ModelCard) -> None:
+    store.check_files(card)
+    assert (card.folder / "MODEL_CARD.md").is_file()
+    assert card.folder.name == card.name
+    notice = (Path(__file__).parents[2] / "NOTICE").read_text("utf-8")
+    assert f"{card.name}/{card.weights}" in notice
+    listed = {file.name for file in card.files} | {"model.toml", "MODEL_CARD.md"}
+    assert {path.name for path in card.folder.iterdir()} == listed
+
+
+@pytest.mark.parametrize("card", store.find_models(), ids=lambda card: card.name)
+def test_bundled_model_gives_its_reference_numbers(card: store.ModelCard) -> None:
+    session = runtime.open_model(card.name)
+    assert store.check_numbers(card, session.infer(store.reference_input(card))) <= 1.0
+
+
+def test_a_session_is_made_once() -> None:
+    assert runtime.open_model(SHORT) is runtime.open_model(SHORT)
+
+
+def test_the_same_input_gives_the_same_numbers() -> None:
+    card = store.find_model(SHORT)
+    session, inputs = runtime.open_model(SHORT), store.reference_input(card)
+    first, again = session.infer(inputs), session.infer(inputs)
+    for name, values in first.items():
+        assert np.array_equal(values, again[name])
+
+
+def test_wrong_hash_is_refused_before_the_file_is_opened(copy: Path) -> None:
+    weights = copy / store.read_model_card(copy).weights
+    data = bytearray(weights.read_bytes())
+    data[1000] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError) as caught:
+        runtime.open_card(store.read_model_card(copy))
+    assert caught.value.code == "model.altered"
+
+
+def test_missing_file_is_said(copy: Path) -> None:
+    card = store.read_model_card(copy)
+    (copy / card.weights).unlink()
+    with pytest.raises(ModelError, match="install Unmask again") as caught:
+        runtime.open_card(card)
+    assert caught.value.code == "model.missing"
+
+
+def test_other_numbers_are_refused(copy: Path) -> None:
+    card = store.read_model_card(copy)
+    arrays = dict(np.load(copy / "reference.npz"))
+    arrays["out:regressors"] = arrays["out:regressors"] * 1.01
+    np.savez_compressed(copy / "reference.npz", **arrays)
+    with pytest.raises(ModelError) as altered:
+        runtime.open_card(card)
+    assert altered.value.code == "model.altered"
+    old = next(file.sha256 for file in card.files if file.name == "reference.npz")
+    rewrite(copy, lambda text: text.replace(old, store.sha256_of(copy / "reference.npz", card)))
+    with pytest.raises(ModelError) as caught:
+        runtime.open_card(store.read_model_card(copy))
+    assert caught.value.code == "model.numbers"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    card = store.find_model(SHORT)
+    outputs = runtime.open_model(SHORT).infer(store.reference_input(card))
+    outputs["classificators"].ravel()[:] = value
+    with pytest.raises(ModelError):
+        store.check_numbers(card, outputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda text: text + '\n[extra]\nx = "y"\n', "card.invalid"),
+        (lambda text: 'colour = "red"\n' + text, "card.invalid"),
+        (lambda text: text.replace('format = "tflite"', 'format = "pickle"'), "card.invalid"),
+        (lambda text: text.replace('name = "reference.npz"', 'name = "../reference.npz"'), "card.invalid"),
+        (lambda text: text.replace('version = "1"', 'version = "2"'), "card.invalid"),
+        (lambda text: text.replace("tolerance = 0.001", "tolerance = 5.0"), "card.invalid"),
+        (lambda text: text.replace('licence = "Apache-2.0"\n', ""), "card.invalid"),
+        (lambda text: "=" + text, "card.broken"),
+    ],
+    ids=["table", "key", "format", "path", "version", "tolerance", "licence", "toml"],
+)
+def test_wrong_card_is_refused(copy: Path, change: Callable[[str], str], code: str) -> None:
+    rewrite(copy, change)
+    with pytest.raises(CardError) as caught:
+        store.read_model_card(copy)
+    assert caught.value.code == code
+
+
+def test_folder_without_a_card_and_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(CardError) as caught:
+        store.read_model_card(tmp_path)
+    assert caught.value.code == "card.missing"
+    with pytest.raises(ModelError, match=LANDMARK):
+        store.find_model("no-such-model-1")
+
+
+def test_wrong_input_is_refused() -> None:
+    with pytest.raises(ModelError) as caught:
+        runtime.open_model(SHORT).run({"input": np.zeros((1, 64, 64, 3), np.float32)})
+    assert caught.value.code == "model.input"
+
+
+def test_weights_that_are_no_model(copy: Path) -> None:
+    card = store.read_model_card(copy)
+    (copy / card.weights).write_bytes(b"TFL3 nothing")
+    old = next(file.sha256 for file in card.files if file.name == card.weights)
+    rewrite(copy, lambda text: text.replace(old, store.sha256_of(copy / card.weights, card)))
+    with pytest.raises(ModelError) as caught:
+        runtime.open_card(store.read_model_card(copy))
+    assert caught.value.code == "model.unreadable"
+
+
+def test_detector_declines_with_the_models_reason(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> object:
+        raise ModelError("model.numbers", "The model gives other numbers on this machine.")
+
+    monkeypatch.setattr("unmask.faces.blaze.open_model", refuse)
+    card = next(card for card in find_cards() if card.id == "image.faces")
+    finding = run_one(card, Subject(examples / "dogs.jpg"), Options())
+    assert (finding.status, finding.reason.code) == ("declined", "model.numbers")
+
+
+def test_report_names_the_models_that_took_part(examples: Path) -> None:
+    from unmask import Scanner
+
+    with Scanner(Options(only=("image.faces",))) as scanner:
+        report = scanner.scan(examples / "dogs.jpg")
+    assert [model.id for model in report.tool.models] == ["face-detection-short-range", "face-landmark"]
+    assert report.tool.models[1].sha256 == store.find_model(LANDMARK).info.sha256
+    with Scanner(Options(only=("image.ela",)), isolation="inline") as scanner:
+        assert scanner.scan(examples / "dogs.jpg").tool.models == ()
+
+
+def test_finding_models_opens_none() -> None:
+    code = "import sys; from unmask.models import store; store.find_models(); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"openvino", "numpy"} & set(out)
+
+
+def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(["models", "list"]) == 0
+    assert "Apache-2.0" in capsys.readouterr().out
+    assert run_app(["models", "check", SHORT]) == 0
+    assert "right" in capsys.readouterr().out
+    assert run_app(["models", "check", "none"]) == 2
+    assert LANDMARK in capsys.readouterr().err
+
+
+def test_check_says_which_model_is_wrong(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "reference.npz").unlink()
+    monkeypatch.setattr("unmask.cli.show.MODELS", copy.parent)
+    assert run_app(["models", "check"]) == 3
+    assert f"{SHORT}: NOT usable" in capsys.readouterr().out
