@@ -174,7 +174,7 @@ def _why_silent(findings: Sequence[Finding], label: Label) -> tuple[Reason, ...]
         return (
             Reason(
                 code="verdict.no_sign",
-                text=f"None of the {count} scored examinations found a sign of change. That is no proof that there is none.",
+                text=f"None of the {count} scored examinations found a sign of change. That is no proof of anything.",
             ),
         )
     if label != "inconclusive":

@@ -112,7 +112,7 @@ def test_names_with_newlines_escapes_and_foreign_bytes(tmp_path: Path) -> None:
     names = [
         b"new\nline.jpg",
         b"\xff\xfe\x80.jpg",
-        "bell\x1b[31mred.jpg".encode(),
+        b"bell\x1b[31mred.jpg",
         b"-dash.jpg",
         "żółw 🐢.jpg".encode(),
     ]

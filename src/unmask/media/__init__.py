@@ -1,0 +1,1 @@
+"""Readers: what a file is, its pixels, frames and samples."""

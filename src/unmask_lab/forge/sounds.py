@@ -19,6 +19,7 @@ from unmask_lab.forge.manifest import Row, digest
 from unmask_lab.kit import Item, kind_of_source, read_kit
 
 MIN_SECONDS = 1.2
+PIECE_SECONDS = 6
 CODECS = {
     "clean": WAV,
     "mp3": Codec("mp3", "libmp3lame", None, 64_000),
@@ -35,6 +36,31 @@ class SoundForgery:
     sound: Sound
     segments: tuple[tuple[float, float], ...]
     text: str
+
+
+@dataclass(frozen=True)
+class Take:
+    """A recording of the kit, or ``seconds`` of a film's sound from ``start`` on."""
+
+    item: Item
+    start: int = 0
+    seconds: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names it to the random generators."""
+        return f"{self.item.path}#{self.start}" if self.seconds else str(self.item.path)
+
+    @property
+    def stem(self) -> str:
+        """Beginning of its files' names."""
+        return f"{self.item.path.stem}-{self.start}" if self.seconds else self.item.path.stem
+
+    def read(self, plan: Plan) -> tuple[Sound, int]:
+        """Samples and rate."""
+        sound, rate = read_sound(plan.kit / self.item.path)
+        end = (self.start + self.seconds) * rate if self.seconds else len(sound)
+        return sound[self.start * rate : end], rate
 
 
 def deletion(rng: np.random.Generator, sound: Sound, rate: int) -> SoundForgery:
@@ -92,33 +118,44 @@ def join(parts: list[Sound], rate: int, fade: float) -> Sound:
 def forge_sounds(plan: Plan) -> Iterator[Row]:
     """Write the sound part of a set; yields the manifest's rows as files are written."""
     sources = read_kit(plan.kit, "audio", plan.half)
-    for source, films in read_kit(plan.kit, "video", plan.half).items():
-        sources.setdefault(source, []).extend(films)
-    chosen = {s: _choose(plan, items) for s, items in sources.items()}
-    everyone = [item for items in chosen.values() for item in items]
-    for item in everyone:
-        others = [other for other in everyone if other.source != item.source]
-        donor = others[int(seeded(plan.seed, "donor", str(item.path)).integers(len(others)))]
-        yield from _recording(plan, item, donor)
+    takes = [take for items in sources.values() for take in _choose(plan, items)]
+    for films in read_kit(plan.kit, "video", plan.half).values():
+        takes += [take for item in films for take in _pieces(plan, item)]
+    for take in takes:
+        others = [other for other in takes if other.item.source != take.item.source]
+        donor = others[int(seeded(plan.seed, "donor", take.key).integers(len(others)))]
+        yield from _recording(plan, take, donor)
 
 
-def _choose(plan: Plan, items: list[Item]) -> list[Item]:
+def _choose(plan: Plan, items: list[Item]) -> list[Take]:
     order = seeded(plan.seed, "choose", items[0].source).permutation(len(items))
-    kept: list[Item] = []
+    kept: list[Take] = []
     for i in order:
         if len(kept) == plan.per_source:
             break
-        sound, rate = read_sound(plan.kit / items[int(i)].path)
-        if len(sound) / rate >= MIN_SECONDS and float(np.abs(sound).max()) > 0.01:
-            kept.append(items[int(i)])
+        take = Take(items[int(i)])
+        if _audible(*take.read(plan)):
+            kept.append(take)
     return kept
 
 
-def _recording(plan: Plan, item: Item, donor: Item) -> Iterator[Row]:
+def _pieces(plan: Plan, item: Item) -> list[Take]:
+    """A film's sound in pieces of `PIECE_SECONDS`."""
     sound, rate = read_sound(plan.kit / item.path)
-    other, other_rate = read_sound(plan.kit / donor.path)
+    starts = range(0, int(len(sound) / rate - PIECE_SECONDS) + 1, PIECE_SECONDS)
+    takes = [Take(item, start, PIECE_SECONDS) for start in starts]
+    return [take for take in takes if _audible(*take.read(plan))]
+
+
+def _audible(sound: Sound, rate: int) -> bool:
+    return len(sound) / rate >= MIN_SECONDS and float(np.abs(sound).max()) > 0.01
+
+
+def _recording(plan: Plan, take: Take, donor: Take) -> Iterator[Row]:
+    sound, rate = take.read(plan)
+    other, other_rate = donor.read(plan)
     other = np.asarray(soxr.resample(other, other_rate, rate), np.float32)
-    key = str(item.path)
+    key = take.key
     made: dict[str, SoundForgery | None] = {
         "none": None,
         "deletion": deletion(seeded(plan.seed, "deletion", key), sound, rate),
@@ -128,12 +165,12 @@ def _recording(plan: Plan, item: Item, donor: Item) -> Iterator[Row]:
     }
     for family, forgery in made.items():
         for variant, codec in CODECS.items():
-            yield _write(plan, item, family, variant, forgery, forgery.sound if forgery else sound, rate, codec)
+            yield _write(plan, take, family, variant, forgery, forgery.sound if forgery else sound, rate, codec)
 
 
 def _write(
     plan: Plan,
-    item: Item,
+    take: Take,
     family: str,
     variant: str,
     forgery: SoundForgery | None,
@@ -141,7 +178,8 @@ def _write(
     rate: int,
     codec: Codec,
 ) -> Row:
-    path = Path("audio") / item.source / f"{item.path.stem}-{family}-{variant}.{codec.suffix}"
+    item = take.item
+    path = Path("audio") / item.source / f"{take.stem}-{family}-{variant}.{codec.suffix}"
     target = plan.folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     write_sound(target, sound, rate, codec)
