@@ -30,8 +30,8 @@ MOUNTAIN = "picosdeeuropa_by_Aitzol_Berasategi.jpg"
 FIG = "Picture_0B_by_freespace.jpg"
 STREAM = "life_by_Aitzol_Berasategi.jpg"
 VOICE = "audio/real/rhasspy-dataset-voice-kerstin/460ff13772.flac"
-OTHER_VOICE = "audio/real/rhasspy-dataset-voice-kerstin/183a7b155a.flac"
 SIDE = 1024
+SAID_TWICE = (0.5, 0.92, 1.5)
 FILM, FPS, SECONDS = (640, 360), Fraction(25), 6
 
 
@@ -116,27 +116,24 @@ def landscape(rng: np.random.Generator, side: int = 320) -> Rgb:
     return np.asarray(np.clip(np.round(picture), 0, 255), np.uint8)
 
 
-def voices(kit: Path, out: Path, seed: int) -> None:
-    """A voice, and the same with half a second of another take from a room that sounds different."""
+def voices(kit: Path, out: Path) -> None:
+    """A voice, and the same with four tenths of a second said twice."""
     sound, rate = read_sound(kit / VOICE)
-    other, _ = read_sound(kit / OTHER_VOICE)
     flac = Codec("flac", "flac")
     write_sound(out / "voice.flac", sound, rate, flac)
-    at, length = int(0.9 * rate), int(0.5 * rate)
-    noise = seeded(seed, "voice").normal(0, 0.004, length).astype(np.float32)
-    piece = other[int(0.4 * rate) : int(0.4 * rate) + length] + noise
-    write_sound(out / "voice-splice.flac", join([sound[:at], piece, sound[at + length :]], rate, 0.0), rate, flac)
+    start, end, at = (int(seconds * rate) for seconds in SAID_TWICE)
+    write_sound(out / "voice-repeat.flac", join([sound[:at], sound[start:end], sound[at:]], rate, 0.005), rate, flac)
 
 
 def films(photos: Path, out: Path, seed: int) -> None:
-    """A camera moved over a photograph with the noise of a sensor, and the same with a second taken out."""
+    """A camera moved over a photograph with the noise of a sensor, and the same with a second shown twice."""
     rng = seeded(seed, "film")
     still = photo(photos / STREAM, 1600)
     count = int(SECONDS * FPS)
     frames = np.stack([_frame(rng, still, i / count) for i in range(count)])
     write_film(out / "pan.mp4", frames, FPS, crf=32, preset="slow")
-    cut = np.concatenate([frames[:70], frames[70 + int(FPS) :]])
-    write_film(out / "pan-cut.mp4", cut, FPS, crf=32, preset="slow")
+    twice = np.concatenate([frames[:70], frames[40:70], frames[70:]])
+    write_film(out / "pan-repeat.mp4", twice, FPS, crf=32, preset="slow")
 
 
 def _frame(rng: np.random.Generator, still: Rgb, t: float) -> Rgb:
@@ -159,7 +156,7 @@ def make(
     out.mkdir(parents=True, exist_ok=True)
     stills(photos, out, seed)
     generated(out, seed)
-    voices(kit, out, seed)
+    voices(kit, out)
     films(photos, out, seed)
 
 
