@@ -80,7 +80,7 @@ def find_copies(wave: Wave, p: Mapping[str, float]) -> list[Copy]:
         if any(_covers(c, i * HOP / RATE, j * HOP / RATE) for c in found):
             continue
         match, shift = correlation(wave, i * HOP, j * HOP)
-        if match >= p["copy_match_weak"]:
+        if match >= p["copy_match_weak"] and agreement(wave, i * HOP, j * HOP + shift) >= p["copy_agreement"]:
             found.append(_grow(wave, i * HOP, j * HOP + shift, match, p))
     return _merged([c for c in found if c.length >= p["copy_min_seconds"]])
 
@@ -133,6 +133,15 @@ def correlation(wave: Wave, i: int, j: int) -> tuple[float, int]:
     window = np.r_[lags[-(3 * reach) :], lags[: reach + 1]]
     peak = int(window.argmax())
     return float(window[peak]), -(peak - 3 * reach) - (j - lo)
+
+
+def agreement(wave: Wave, i: int, j: int) -> float:
+    """Plain correlation of the two waveforms, -1..1: whitened clicks alone (lost packets) do not pass it."""
+    a, b = (wave[k : k + _CHECK].astype(np.float64) for k in (i, max(0, j)))
+    size = min(a.size, b.size)
+    a, b = a[:size] - a[:size].mean(), b[:size] - b[:size].mean()
+    power = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / power if power > 0 else 0.0
 
 
 def _grow(wave: Wave, i: int, j: int, match: float, p: Mapping[str, float]) -> Copy:

@@ -136,7 +136,7 @@ def _coincide(heard: _Heard) -> bool:
         [t for c in heard.copies for t in (c.second, c.second + c.length)],
         [t for t, _ in heard.hum_breaks],
         list(heard.width_joins),
-        heard.mutes,
+        heard.mutes if len(heard.mutes) <= P["mutes_max"] else [],
     ]
     near = P["together_seconds"]
     pairs = ((a, b) for i, first in enumerate(groups) for second in groups[i + 1 :] for a in first for b in second)
