@@ -72,12 +72,17 @@ def _judge(small: SmallFrames, repeats: list[Repeat], rate: float) -> _Seen:
     steps = find_steps(small.luma, small.change, small.times, P)
     n = len(small.luma)
     loops = [r for r in repeats if r.lags >= P["repeat_loop_lags"] or 2 * r.length > P["repeat_loop_share"] * n]
-    smooth = [s for s in steps if s.moving and not s.stutter]
+    smooth = [s for s in steps if s.moving and not s.stutter and not _guessed(small, s.index)]
     cuts = [s for s in steps if s.likeness < P["cut_likeness"]]
     joins = [s for s in smooth if s not in cuts and s.gap < P["step_gap"] and s.overlap >= P["step_overlap"]]
     moved = continuation(small.luma, smooth, small.change, P["continue_share"])
     freezes, still = _freezes(small, rate)
     return _Seen([r for r in repeats if r not in loops], loops, joins, moved, cuts, _gaps(small.times), freezes, still)
+
+
+def _guessed(small: SmallFrames, index: int) -> bool:
+    """Whether the decoder had to guess frames nearby, so that a step may be its own."""
+    return bool(small.corrupt[max(0, index - 30) : index + 30].any())
 
 
 def _freezes(small: SmallFrames, rate: float) -> tuple[list[tuple[int, int]], float]:

@@ -38,7 +38,7 @@ class Step:
 def noise_floor(change: NDArray[np.float32]) -> float:
     """The change, in grey levels, below which two neighbouring frames count as the same picture."""
     positive = change[1:][change[1:] > 0]
-    return float(max(0.02, 0.08 * np.median(positive))) if positive.size else 0.02
+    return max(0.02, 0.08 * float(np.median(positive))) if positive.size else 0.02
 
 
 def local_ceiling(change: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def find_steps(
                 overlap=_overlap(luma, int(i)),
                 gap=float(times[i] - times[i - 1]) / max(usual, 1e-6),
                 stutter=bool((near <= floor).any()),
-                moving=min((before > _STILL).mean(), (after > _STILL).mean()) >= p["steady_share"],
+                moving=bool(min(float((before > _STILL).mean()), float((after > _STILL).mean())) >= p["steady_share"]),
             )
         )
     return steps
