@@ -234,3 +234,17 @@ def test_hostile_containers_of_the_kit(kit: Path) -> None:
     assert time.monotonic() - started < 30
     assert sorted(reports(found)) == sorted(names)
     assert found.returncode in (0, 3)
+
+
+def test_a_full_disk_under_the_report_is_said(tmp_path: Path) -> None:
+    import resource
+
+    (tmp_path / "a.jpg").write_bytes(a_jpeg())
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    found = unmask("scan", *FAST, "--html", tmp_path / "out", tmp_path / "a.jpg", preexec_fn=small_files)
+    assert found.returncode == 3
+    assert "Cannot write" in found.stderr
+    assert not list((tmp_path / "out").glob("*.part"))
