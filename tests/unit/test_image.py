@@ -160,3 +160,17 @@ def test_animated_and_multi_page_use_the_first(tmp_path: Path) -> None:
         r, g, b = view(tmp_path / name).rgb.reshape(-1, 3).mean(axis=0)
         assert r > 240 and g < 20 and b < 20, name
     assert view(tmp_path / "a.tiff").frames == 3
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif", "a.tiff"])
+def test_orientation_is_applied_once_in_every_format(tmp_path: Path, name: str) -> None:
+    pixels = np.zeros((96, 128, 3), np.uint8)
+    pixels[8:24, 96:124] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / name, exif=exif.tobytes() if name != "a.tiff" else exif, quality=95)
+    picture = view(tmp_path / name)
+    assert picture.upright_size == (96, 128)
+    upright = picture.upright(picture.rgb)
+    y, x = np.nonzero(upright[..., 0] > 128)
+    assert (abs(x.mean() - 80) < 3) and (abs(y.mean() - 110) < 3)

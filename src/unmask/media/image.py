@@ -90,8 +90,8 @@ class ImageView:
         return image
 
     def _read_orientation(self, image: Image.Image) -> int:
-        if self._subject.sniffed.format in ("heic", "avif"):
-            return 1  # the decoder has turned the picture already
+        if self._subject.sniffed.format in ("heic", "tiff"):
+            return 1  # their decoders turn the pixels already
         try:
             value = int(image.getexif().get(_ORIENTATION, 1))
         except Exception:
