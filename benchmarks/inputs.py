@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.signal import lfilter
 
 CACHE = Path(__file__).parents[1] / ".cache" / "bench"
-VERSION = "2"
+VERSION = "3"
 FILM_SECONDS, FILM_RATE = 60, 30
 SOUND_SECONDS, SOUND_RATE = 600, 44100
 PICTURES = 100
@@ -75,7 +75,7 @@ def _sensor(light: NDArray[np.float32], seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     soft = cv2.GaussianBlur(light, (0, 0), 0.6)
     noise = rng.standard_normal(light.shape, np.float32)
-    return np.asarray(np.clip(soft + noise * np.sqrt(1 + soft / 40), 0, 255), np.uint8)
+    return np.asarray(np.clip(soft + noise * np.sqrt(2 + soft / 12), 0, 255), np.uint8)
 
 
 def _jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:

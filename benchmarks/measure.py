@@ -85,7 +85,6 @@ def share(pid: int) -> float:
 
 def process(command: Sequence[str], cores: set[int] | None = None) -> Cost:
     """Run a command to its end. Raises `RuntimeError` with what it said where it fails."""
-
     before = os.sched_getaffinity(0)
     try:
         # A child inherits the cores of the thread that starts it.

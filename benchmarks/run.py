@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -160,7 +161,7 @@ def detector_table(path: Path, runs: int) -> list[tuple[str, float]]:
     return sorted(rows, key=lambda row: -row[1])
 
 
-def _views(subject: Subject) -> list[tuple[str, object]]:
+def _views(subject: Subject) -> list[tuple[str, Callable[[], object]]]:
     if subject.kind == "image":
         return [
             ("pixels", lambda: subject.image.rgb),
@@ -183,9 +184,9 @@ def write_page(rows: list[Row], tables: dict[str, list[tuple[str, float]]], runs
         f"Measured {datetime.now(UTC):%Y-%m-%d} on: {machine_lines[0]}.",
         f"With {packages}. {machine_lines[1][0].upper()}{machine_lines[1][1:]}.",
         "",
-        f"Times are medians of {runs} runs by the clock (fewer for the long ones). Memory is the largest of all runs, in"
-        " MB, summed over the command and its workers, pages that they share counted once; in brackets the plain sum of"
-        " resident sizes, which counts shared pages for each process.",
+        f"Times are medians of {runs} runs by the clock (fewer for the long ones). Memory is the largest of all runs,"
+        " in MB, summed over the command and its workers, pages that they share counted once; in brackets the plain sum"
+        " of resident sizes, which counts shared pages for each process.",
         "",
         "| what | measured | budget | inside | memory, MB |",
         "|---|---|---|---|---|",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,3 +194,40 @@ def test_check_says_which_model_is_wrong(
     monkeypatch.setattr("unmask.cli.show.MODELS", copy.parent)
     assert run_app(["models", "check"]) == 3
     assert f"{SHORT}: NOT usable" in capsys.readouterr().out
+
+
+def test_prepared_form_gives_the_same_numbers(tmp_path: Path) -> None:
+    """In a process of its own: this one has threads already."""
+    code = f"""
+import numpy as np
+from unmask.models import runtime, store
+preparation = runtime.Preparation()
+preparation.begin()
+preparation.collect(wait=True)
+assert not runtime._compiled
+preparation.mark([{SHORT!r}])
+preparation.begin()
+preparation.collect(wait=True)
+assert list(runtime._compiled) == [{SHORT!r}] and runtime._compiled[{SHORT!r}]
+assert not runtime._sessions, 'the process that forks has no session'
+card = store.find_model({SHORT!r})
+inputs = store.reference_input(card)
+prepared = runtime.open_card(card).infer(inputs)
+runtime._compiled.clear()
+plain = runtime.open_card(card).infer(inputs)
+for name in plain:
+    assert np.array_equal(plain[name], prepared[name]), name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_warm_worker_keeps_its_answers(examples: Path) -> None:
+    from unmask import Scanner
+
+    with Scanner(Options(only=("image.faces",))) as scanner:
+        reports = []
+        for _ in range(3):
+            reports.append(scanner.scan(examples / "dogs.jpg"))
+            time.sleep(0.7)  # the worker compiles ahead meanwhile
+    assert len({report.findings[0].model_copy(update={"seconds": 0.0}).model_dump_json() for report in reports}) == 1
+    assert all(len(report.tool.models) == 2 for report in reports)

@@ -23,6 +23,8 @@ from typing import Any
 from unmask.execution import work
 from unmask.execution.contract import Job
 from unmask.execution.processes import MEMORY_STATUS
+from unmask.models.runtime import Preparation
+from unmask.models.uses import used
 from unmask.options import Limits
 
 MAX_FILE_BYTES = 4 * 1024**3
@@ -38,6 +40,7 @@ def main() -> int:
     jobs = os.dup(0)
     os.dup2(null, 0)
     _prepare_libraries()
+    preparation = Preparation()
     buffer = b""
     while True:
         while b"\n" not in buffer:
@@ -47,18 +50,20 @@ def main() -> int:
             buffer += chunk
         line, _, buffer = buffer.partition(b"\n")
         job = Job.model_validate(json.loads(line))
-        if not serve(job, jobs, out):
+        preparation.collect()
+        if not serve(job, jobs, out, preparation):
             return 0
+        preparation.begin(close=(jobs, out))
 
 
-def serve(job: Job, jobs: int, out: int) -> bool:
+def serve(job: Job, jobs: int, out: int, preparation: Preparation) -> bool:
     """Run one job in a child; False when the parent has gone meanwhile."""
     folder = tempfile.mkdtemp(prefix="unmask-")
     alive, end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(alive)
-        _child(job, folder, jobs, out)
+        _child(job, folder, jobs, out, preparation)
     os.close(end)
     try:
         timed_out, parent_gone = _wait(alive, jobs, job.options.limits.wall_seconds)
@@ -97,15 +102,17 @@ def _wait(alive: int, jobs: int, seconds: float) -> tuple[bool, bool]:
             return False, True
 
 
-def _child(job: Job, folder: str, jobs: int, out: int) -> None:
+def _child(job: Job, folder: str, jobs: int, out: int, preparation: Preparation) -> None:
     """Examine under limits and leave without running the parent's exit handlers."""
     status = 1
     try:
         os.close(jobs)
+        preparation.leave()
         os.environ["TMPDIR"] = folder
         tempfile.tempdir = folder
         set_limits(job.options.limits)
         work.examine(job, lambda message: _write(out, _line(message)))
+        preparation.mark(f"{model.id}-{model.version}" for model in used())
         status = 0
     except MemoryError:
         status = MEMORY_STATUS

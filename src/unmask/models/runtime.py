@@ -2,22 +2,25 @@
 
 Sessions are compiled at first use and kept for the life of the process; examinations run in forked children, and
 a session made before a fork would wait for threads that the child does not have, so none is made at import.
-What can be made before a fork is plain data: `prepare` compiles in a short-lived child and keeps the compiled
-form, from which `open_model` starts about five times faster than from the weights.
+What can be made before a fork is plain data: `Preparation` compiles in a short-lived child that sees no subject and
+keeps the compiled form, from which `open_model` starts about five times faster than from the weights.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
+import tempfile
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.models.store import ModelCard, check_numbers, find_model, reference_input
+from unmask.models.store import ModelCard, check_numbers, find_model, model_names, reference_input
 from unmask.models.uses import note_use
 
 DEVICE = "CPU"
@@ -97,11 +100,85 @@ def settings(threads: int) -> dict[str, Any]:
     }
 
 
+class Preparation:
+    """Compiled forms of models, made beside the examinations by a process that forks for each subject.
+
+    A child says with `mark` what it used. After it `begin` forks another that sees no subject, compiles, and writes
+    into a file without a name; `collect`, called before the next examination is forked, takes what is there. The
+    process that forks never makes a session itself.
+    """
+
+    def __init__(self) -> None:
+        self._marks = mmap.mmap(-1, mmap.PAGESIZE)
+        self._tried: set[str] = set()
+        self._names: list[str] = []
+        self._child = 0
+        self._file: IO[bytes] | None = None
+
+    def mark(self, names: Iterable[str]) -> None:
+        """In a child: these models were used."""
+        for name in names:
+            self._marks[model_names().index(name)] = 1
+
+    def leave(self) -> None:
+        """In a child: what is being prepared is no business of a process that opens a subject."""
+        if self._file is not None:
+            self._file.close()
+
+    def begin(self, close: Iterable[int] = ()) -> None:
+        """Prepare what was marked and not tried before; ``close``: descriptors that the new child must not keep."""
+        names = [n for i, n in enumerate(model_names()) if self._marks[i] and n not in self._tried]
+        if self._child or not names:
+            return
+        import openvino  # noqa: F401 - imported once here, every later child has it
+
+        self._tried.update(names)
+        self._names = names
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `collect`
+        self._child = os.fork()
+        if self._child == 0:
+            status = 1
+            try:
+                for descriptor in close:
+                    os.close(descriptor)
+                _export(names, self._file)
+                status = 0
+            finally:
+                os._exit(status)
+
+    def collect(self, wait: bool = False) -> None:
+        """Take the compiled forms in where the child has finished; what failed is compiled anew by each user."""
+        if not self._child or self._file is None:
+            return
+        child, status = os.waitpid(self._child, 0 if wait else os.WNOHANG)
+        if child == 0:
+            return
+        with self._file as file:
+            if status == 0:
+                file.seek(0)
+                sizes = [int(size) for size in file.readline().split()]
+                _compiled.update((name, file.read(size)) for name, size in zip(self._names, sizes, strict=True))
+        self._child, self._file = 0, None
+
+
+def _export(names: Iterable[str], file: IO[bytes]) -> None:
+    forms = []
+    for name in names:
+        with contextlib.suppress(ModelError):
+            exported = _compile(find_model(name), 1).export_model()
+            forms.append(exported if isinstance(exported, bytes) else bytes(exported.getvalue()))
+            continue
+        forms.append(b"")
+    file.write(" ".join(str(len(form)) for form in forms).encode() + b"\n")
+    file.writelines(forms)
+    file.flush()
+
+
 def _compile(card: ModelCard, threads: int) -> Any:
     path = card.path(card.weights)
     core = _engine()
     try:
-        if card.name in _compiled:
+        if _compiled.get(card.name):
             return core.import_model(_compiled[card.name], DEVICE, settings(threads))
         return core.compile_model(core.read_model(path), DEVICE, settings(threads))
     except RuntimeError as error:

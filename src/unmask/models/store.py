@@ -157,16 +157,21 @@ def find_models(root: Path = MODELS) -> tuple[ModelCard, ...]:
 
 
 @cache
+def model_names() -> tuple[str, ...]:
+    """Names of the bundled models; no card is read."""
+    return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{CARD_NAME}")))
+
+
+@cache
 def find_model(name: str) -> ModelCard:
     """The card of the bundled model called ``<id>-<version>``.
 
     Raises:
         ModelError: ``model.unknown``. CardError: its card is broken.
     """
-    if name in {path.parent.name for path in MODELS.glob(f"*/{CARD_NAME}")}:
+    if name in model_names():
         return read_model_card(MODELS / name)
-    known = ", ".join(sorted(path.parent.name for path in MODELS.glob(f"*/{CARD_NAME}")))
-    raise ModelError("model.unknown", f"No model is called {name!r}. There are: {known or 'none'}.")
+    raise ModelError("model.unknown", f"No model is called {name!r}. There are: {', '.join(model_names())}.")
 
 
 def check_files(card: ModelCard) -> None:
