@@ -176,6 +176,7 @@ def preload(cards: Sequence[Card] | None = None) -> None:
     import scipy.ndimage
     import scipy.signal  # noqa: F401
 
+    import unmask.faces.view
     import unmask.media.audio
     import unmask.media.image
     import unmask.media.video  # noqa: F401
