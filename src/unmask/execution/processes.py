@@ -146,6 +146,8 @@ def _start(threads: int) -> subprocess.Popen[bytes]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "UNMASK_WORKER_THREADS": str(threads),
+        # glibc reserves 64 MB of address space for each thread that allocates, which counts against our limit.
+        "MALLOC_ARENA_MAX": "2",
     }
     errors: int | None = None if os.environ.get("UNMASK_DEBUG") else subprocess.DEVNULL
     return subprocess.Popen(
