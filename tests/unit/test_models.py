@@ -231,3 +231,18 @@ def test_warm_worker_keeps_its_answers(examples: Path) -> None:
             time.sleep(0.7)  # the worker compiles ahead meanwhile
     assert len({report.findings[0].model_copy(update={"seconds": 0.0}).model_dump_json() for report in reports}) == 1
     assert all(len(report.tool.models) == 2 for report in reports)
+
+
+@pytest.mark.parametrize("broken", ["tempfile.TemporaryFile", "os.fork"])
+def test_preparation_that_cannot_begin_is_left_out(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room for a file, no room for a process: the worker that would be faster goes on as it is."""
+
+    def refuse(*_: object) -> object:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(broken, refuse)
+    preparation = runtime.Preparation()
+    preparation.mark([SHORT])
+    preparation.begin()
+    preparation.collect(wait=True)
+    assert SHORT not in runtime._compiled

@@ -134,8 +134,13 @@ class Preparation:
 
         self._tried.update(names)
         self._names = names
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `collect`
-        self._child = os.fork()
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `collect`
+            self._child = os.fork()
+        except OSError:
+            # No room for a file or a process: each user compiles anew, and the worker lives on.
+            self.leave()
+            return
         if self._child == 0:
             status = 1
             try:
