@@ -72,7 +72,7 @@ def read_film(path: Path, start: float, seconds: float, long_side: int) -> tuple
                 break
             if i / fps >= start:
                 kept.append(frame.reformat(w, h, format="rgb24").to_ndarray())
-        return np.stack(kept), fps
+        return np.stack(kept) if kept else np.zeros((0, h, w, 3), np.uint8), fps
 
 
 def write_film(path: Path, frames: Frames, fps: Fraction, crf: int, preset: str = "veryfast") -> None:

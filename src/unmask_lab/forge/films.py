@@ -17,7 +17,8 @@ from unmask_lab.kit import Item, kind_of_source, read_kit
 
 LONG_SIDE = 640
 PIECE_SECONDS = 5.0
-PIECES = 2
+PIECES = 4
+LEAST_SECONDS = 4
 CRF = {"clean": (18, 23), "messenger": (27, 31)}
 
 
@@ -63,10 +64,10 @@ FAMILIES = {"delete": delete_second, "duplicate": duplicate_second, "reorder": r
 def forge_films(plan: Plan) -> Iterator[Row]:
     """Write the film part of a set: pieces of five seconds, at most 640 pixels wide, without sound."""
     for items in read_kit(plan.kit, "video", plan.half).values():
-        for item in items[: max(plan.per_source, 4)]:
+        for item in items:
             for piece in range(PIECES):
                 frames, fps = read_film(plan.kit / item.path, piece * PIECE_SECONDS, PIECE_SECONDS, LONG_SIDE)
-                if len(frames) >= 4 * fps:
+                if len(frames) >= LEAST_SECONDS * fps:
                     yield from _pieces(plan, item, piece, frames, fps)
 
 
@@ -101,7 +102,7 @@ def _write(
         modality="video",
         label="manipulated" if forgery else "bona_fide",
         family=family,
-        parent=f"{item.path}",
+        parent=f"{item.path}#{piece}",
         parent_source=item.source,
         kind_of_real_media=kind_of_source(item.source, "video"),
         mask="",

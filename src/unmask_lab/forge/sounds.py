@@ -188,7 +188,7 @@ def _write(
         modality="audio",
         label="manipulated" if forgery else "bona_fide",
         family=family,
-        parent=str(item.path),
+        parent=take.key,
         parent_source=item.source,
         kind_of_real_media=kind_of_source(item.source, "audio"),
         mask="",
