@@ -19,6 +19,9 @@ FOLDS = 5
 RIDGES = (1e-3, 1e-2, 1e-1)
 RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
 SUSPICIOUS, LIKELY = 0.05, 0.01
+SUSPICIOUS_RATIO, LIKELY_RATIO = 0.5, 1.0
+"""Least log10 LR of each label. Where bona fide files show nothing at all, the false-alarm share alone would let the
+faintest sign through; ten is where the ENFSI guideline begins to speak of moderate support."""
 ENOUGH_PARENTS = 8
 
 
@@ -55,14 +58,16 @@ def fit(data: Data, detectors: list[str]) -> Fitted:
     final = _regress(held_out, data.truth, weight, ridge)
     parents = independent(data, data.truth)
     bona = ~data.truth
+    table = ratios.fit(scores, data.truth, weight, parents)
+    alarms = (scores[bona], data.kinds[bona], data.parents[bona])
     return Fitted(
         calibrations={d: calibrate(data, d) for d in detectors},
         weights={d: round(float(w), 4) for d, w in zip(detectors, final[1:], strict=True)},
         bias=round(float(final[0]), 4),
-        table=ratios.fit(scores, data.truth, weight, parents),
+        table=table,
         false_alarms=false_alarm_table(scores[bona], weight[bona]),
-        suspicious=threshold(scores[bona], data.kinds[bona], data.parents[bona], SUSPICIOUS),
-        likely_manipulated=threshold(scores[bona], data.kinds[bona], data.parents[bona], LIKELY),
+        suspicious=max(threshold(*alarms, SUSPICIOUS), reaching(table, SUSPICIOUS_RATIO)),
+        likely_manipulated=max(threshold(*alarms, LIKELY), reaching(table, LIKELY_RATIO)),
         n_bona_fide=int(bona.sum()),
         n_manipulated=int(data.truth.sum()),
         parents=parents,
@@ -99,6 +104,19 @@ def threshold(scores: Floats, kinds: NDArray[np.str_], parents: NDArray[np.str_]
         if len(np.unique(parents[inside])) >= ENOUGH_PARENTS:
             least = max(least, _reached(scores[inside], rate))
     return round(float(np.nextafter(least, np.inf)) + 1e-4, 4)
+
+
+def reaching(table: Table, level: float) -> float:
+    """The least score whose log10 LR is at least ``level``; beyond the table where none is."""
+    x, y = np.asarray(table.x), np.asarray(table.log10_lr)
+    above = np.flatnonzero(y >= level)
+    if not len(above):
+        return round(float(x[-1]) + 1.0, 4)
+    i = int(above[0])
+    if i == 0 or y[i] == y[i - 1]:
+        return round(float(x[i]), 4)
+    share = (level - y[i - 1]) / (y[i] - y[i - 1])
+    return round(float(x[i - 1] + share * (x[i] - x[i - 1])), 4)
 
 
 def _reached(scores: Floats, rate: float) -> float:

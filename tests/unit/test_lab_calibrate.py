@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from unmask_lab import calibrate, ratios
 from unmask_lab.data import Data, balanced_weights
 from unmask_lab.evaluate.report import BEGIN, END, put_tables
 from unmask_lab.forge.manifest import Row
-from unmask_lab.fusion import false_alarm_table, fit, split, threshold
+from unmask_lab.fusion import false_alarm_table, fit, reaching, split, threshold
 
 
 def gaussian(n: int, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,3 +189,26 @@ def test_a_document_keeps_its_words_around_the_tables(tmp_path: Path) -> None:
     path.write_text("no markers")
     with pytest.raises(ValueError, match="has no"):
         put_tables(path, ["x"])
+
+
+def test_two_sources_are_enough_to_fit() -> None:
+    data = made(400)
+    rows = tuple(replace(r, parent_source=f"s{i % 2}", parent=f"s{i % 2}/{i % 12}") for i, r in enumerate(data.rows))
+    fitted = fit(Data(rows, data.raw, data.results), ["image.good"])
+    assert fitted.weights["image.good"] > 0.3
+    assert fitted.table.log10_lr[-1] <= np.log10(12) + 1e-3
+
+
+def test_a_label_needs_a_ratio_as_well() -> None:
+    table = ratios.Table((0.0, 1.0, 2.0), (-0.2, 0.0, 2.0))
+    assert reaching(table, 1.0) == 1.5 and reaching(table, -0.5) == 0.0 and reaching(table, 3.0) == 3.0
+
+
+def test_the_faintest_sign_is_not_enough_where_bona_fide_files_show_none() -> None:
+    data = made(600)
+    rng = np.random.default_rng(9)
+    raw = np.where(data.truth & (rng.random(600) < 0.5), rng.uniform(0, 1, 600), 0.0)
+    raw[np.flatnonzero(~data.truth)[:3]] = 0.02
+    fitted = fit(Data(data.rows, {"image.good": raw}, data.results), ["image.good"])
+    faint = fitted.bias + fitted.weights["image.good"] * fitted.calibrations["image.good"](np.array([0.005]))[0]
+    assert faint < fitted.likely_manipulated
