@@ -65,22 +65,23 @@ class Session:
         return self._local.request
 
 
-def open_model(name: str, threads: int = 0) -> Session:
+def open_model(name: str, threads: int = 1) -> Session:
     """The session of a bundled model, made, checked against its reference and kept at first use.
 
     Args:
         name: ``<id>-<version>``.
-        threads: threads of one inference; 0 takes ``UNMASK_WORKER_THREADS``, else 1.
+        threads: threads of one inference. Detectors run side by side, so one is enough for small networks, and sums
+            do not depend on how many there are.
 
     Raises:
         ModelError: no such model, a file is missing or altered, or it gives other numbers on this machine.
     """
-    key = (name, threads or int(os.environ.get("UNMASK_WORKER_THREADS", "1")))
+    key = (name, threads)
     with _lock:
         gate = _opening.setdefault(key, threading.Lock())
     with gate:
         if key not in _sessions:
-            _sessions[key] = open_card(find_model(name), key[1])
+            _sessions[key] = open_card(find_model(name), threads)
         return _sessions[key]
 
 
