@@ -218,13 +218,17 @@ def main() -> None:
     photo, film, recording = inputs.photo(), inputs.film(), inputs.recording()
     say("measuring …")
     rows = light_rows(max(runs, 3))
+    say("… one picture")
     rows.append(cold_row("12-megapixel JPEG, cold, command line", photo, runs, 4.0))
     rows.append(warm_row(photo, runs))
+    say("… film and sound")
     rows.append(film_row(film, few))
     rows.append(cold_row("10 minutes of sound, cold, command line", recording, few, 6.0))
     rows.append(cold_row("60 s of 720p film with sound, all detectors, cold", film, few))
     if not arguments.quick:
+        say("… a hundred pictures, three ways (minutes)")
         rows += batch_rows(inputs.pictures(), few)
+    say("… each detector")
     preload()
     tables = {
         "12-megapixel JPEG": detector_table(photo, few),
