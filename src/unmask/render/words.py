@@ -106,21 +106,30 @@ def thing(report: Report) -> str:
     return _THING[report.subject.kind]
 
 
+def unread(report: Report) -> bool:
+    """Whether nothing could be examined at all."""
+    return any(f.status == "failed" for f in report.findings) and not any(f.status == "ok" for f in report.findings)
+
+
 def headline(report: Report) -> str:
     """The verdict in one sentence."""
+    if report.verdict.label == "inconclusive" and unread(report):
+        return f"This {thing(report)} could not be examined."
     return _SENTENCE[report.verdict.label].format(thing=thing(report))
 
 
 def meaning(report: Report) -> str:
     """What the verdict means and what to do with it."""
+    if report.verdict.label == "inconclusive" and unread(report):
+        return "Neither “manipulated” nor “untouched” follows from that. A whole copy of the file may allow an answer."
     return _MEANING[report.verdict.label]
 
 
 def percent(probability: float) -> str:
-    """``97 %``; never 0 % or 100 %, which nothing measured can support."""
+    """``97%``; never 0% or 100%, which nothing measured can support."""
     if probability > 0.99:
-        return f"{min(probability, 0.999) * 100:.1f} %"
-    return f"{probability * 100:.0f} %" if probability >= 0.01 else "under 1 %"
+        return f"{min(probability, 0.999) * 100:.1f}%"
+    return f"{probability * 100:.0f}%" if probability >= 0.01 else "under 1%"
 
 
 def probability(verdict: Verdict) -> str:
@@ -155,7 +164,8 @@ def likelihood_meaning(verdict: Verdict) -> str:
         return ""
     if ratio >= 1:
         return f"Such findings are {number(ratio)} times as likely in a manipulated file as in an untouched one."
-    return f"Such findings are {number(1 / max(ratio, 1e-12))} times as likely in an untouched file as in a manipulated one."
+    inverse = number(1 / max(ratio, 1e-12))
+    return f"Such findings are {inverse} times as likely in an untouched file as in a manipulated one."
 
 
 def false_alarms(verdict: Verdict) -> str | None:
@@ -203,6 +213,15 @@ def counted(reports: Iterable[Report]) -> list[tuple[Label, int]]:
     return [(label, labels.count(label)) for label in ORDER if label in labels]
 
 
+def heading_of_signs(report: Report) -> str:
+    """What to call the findings that come first."""
+    if report.verdict.label in ("likely_manipulated", "suspicious"):
+        return "What speaks for the verdict"
+    if report.verdict.label == "declared_synthetic":
+        return "What the file declares, and other signs"
+    return "Single signs, together too weak for the verdict"
+
+
 def plural(count: int, word: str) -> str:
     """``1 file``, ``2 files``."""
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
@@ -214,6 +233,13 @@ def visible(value: Any) -> str:
         c if c == " " or unicodedata.category(c)[0] not in "CZ" else c.encode("unicode_escape").decode("ascii")
         for c in str(value)
     )
+
+
+def brief(text: str, longest: int = 150) -> str:
+    """The start of a long sentence, cut between words."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest].rsplit(' ', 1)[0].rstrip(',;:.')} …"
 
 
 def number(value: float) -> str:
@@ -232,12 +258,12 @@ def size(count: int) -> str:
     return plural(count, "byte")
 
 
-def clock(seconds: float) -> str:
-    """``1:02:03``, ``0:12.5``: tenths only where the length asks for them."""
+def clock(seconds: float, fine: bool = True) -> str:
+    """``1:02:03``, ``0:12.5``: tenths only where they are asked for and say something."""
     tenths = round(max(0.0, seconds) * 10)
     whole, tenth = divmod(tenths, 10)
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours}:{minutes:02}:{rest:02}"
-    return f"{minutes}:{rest:02}" if seconds >= 600 else f"{minutes}:{rest:02}.{tenth}"
+    return f"{minutes}:{rest:02}.{tenth}" if fine and seconds < 600 else f"{minutes}:{rest:02}"
