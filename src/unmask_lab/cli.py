@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -101,5 +103,6 @@ def report(
 
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. A polite end (SIGTERM) unwinds like Ctrl-C, so that worker processes end too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     app()

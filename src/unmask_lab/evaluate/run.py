@@ -6,7 +6,6 @@ import hashlib
 import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -78,8 +77,9 @@ def evaluate(folder: Path, table: Path, only: Sequence[str] = (), workers: int =
     maps.mkdir(parents=True, exist_ok=True)
     tasks = [t for row in rows if (t := _task(folder, row, cards, known, maps)).detectors]
     context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start) as pool:
-        for done, found in enumerate(pool.map(examine, tasks, chunksize=4), 1):
+    # Leaving this block, for whatever reason, ends the workers; an executor's would finish their queue first.
+    with context.Pool(workers, initializer=_start) as pool:
+        for done, found in enumerate(pool.imap(examine, tasks, chunksize=4), 1):
             results.append(table, found)
             yield done
 
