@@ -254,6 +254,14 @@ def test_pages_without_a_preview_show_the_maps_alone(reports: dict[str, Report])
     assert "no-picture" in page and "data:image/png" in page and 'href="#picture"' not in page
 
 
+@pytest.mark.parametrize("name", ["sound", "film"])
+def test_maps_of_films_and_sounds_stand_in_their_finding(reports: dict[str, Report], name: str) -> None:
+    page = report_page(with_evidence(reports[name], reports["likely"].findings[0].evidence[:1]))
+    Page(page)
+    assert page.count('<use href="#layer-') == 1 and 'id="stage"' not in page and "no-picture" in page
+    assert f'viewBox="0 0 {"64 40" if name == "sound" else "640 400"}"' in page
+
+
 def test_a_map_stands_once_in_a_page(reports: dict[str, Report]) -> None:
     page = report_page(reports["likely"])
     assert page.count("data:image/png") == 3 and page.count("data:image/jpeg") == 1

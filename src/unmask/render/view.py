@@ -104,14 +104,16 @@ class View:
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.width, self.height = max(report.subject.width or 1, 1), max(report.subject.height or 1, 1)
+        self.width, self.height = _size(report)
         self.findings = words.sorted_findings(report)
         self.grades = {id(f): words.grade(f, report.verdict) for f in self.findings}
         self.signs = self._graded("decisive", "sign", "weak")
         self.others = self._graded("quiet", "unscored", "fact")
         self.silent = self._graded("failed", "declined")
         self.idle = self._graded("not_applicable")
-        self.layers = tuple(self._layers()) if report.subject.kind == "image" else ()
+        self.layers = tuple(self._layers())
+        # What is drawn over a film or a sound does not lie on the one frame that the report holds.
+        self.backed = report.subject.kind == "image" and self.preview is not None
 
     def _graded(self, *grades: str) -> list[Finding]:
         return [f for f in self.findings if self.grades[id(f)] in grades]
@@ -298,6 +300,18 @@ class View:
         return (
             text if len(text) <= ANNEX_LIMIT else f"{text[:ANNEX_LIMIT]}\n… cut here: `unmask scan --json` has it all"
         )
+
+
+def _size(report: Report) -> tuple[int, int]:
+    """Width and height of the upright picture; of the first map where there is no picture."""
+    if report.subject.width and report.subject.height:
+        return report.subject.width, report.subject.height
+    for finding in report.findings:
+        for evidence in finding.evidence:
+            data = evidence.data or {}
+            if evidence.kind == "heatmap" and numeral(data.get("width")) >= 1 and numeral(data.get("height")) >= 1:
+                return int(numeral(data.get("width"))), int(numeral(data.get("height")))
+    return 1, 1
 
 
 def show(value: Any) -> str:
