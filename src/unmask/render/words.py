@@ -85,8 +85,8 @@ STATUS = {
     "failed": "failed",
 }
 # Where a finding's own calibrated score counts as a sign, for the order and the tag only: the verdict has its own
-# thresholds. 0.8 and 0.6 are likelihood ratios of 4 and 1.5.
-SIGN, WEAK = 0.8, 0.6
+# thresholds. 0.8 and 0.55 are likelihood ratios of 4 and 1.2.
+SIGN, WEAK = 0.8, 0.55
 GRADE_WORDS = {
     "decisive": "decided the verdict",
     "sign": "sign of change",
