@@ -17,7 +17,7 @@ from unmask_lab.fusion import ENOUGH_PARENTS, SUSPICIOUS, Fitted, fit
 from unmask_lab.ratios import Table
 
 MODALITIES = ("image", "audio", "video")
-LEAST_PARENTS = 10
+LEAST_PARENTS = 8
 
 
 def calibrate(folder: Path, table: Path, only: Sequence[str] = MODALITIES, write: bool = True) -> Iterator[str]:

@@ -59,12 +59,14 @@ def evaluate(
     only: Annotated[list[str] | None, typer.Option(help="Only these detectors, by id.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     every: Annotated[int, typer.Option(min=1, help="Only every n-th parent.")] = 1,
+    kind: Annotated[list[Modality] | None, typer.Option(help="Only these kinds of media.")] = None,
 ) -> None:
     """Run the installed detectors over a set. Detectors whose code changed are run again, others are kept."""
     from unmask_lab.evaluate.run import evaluate as run
 
     done = 0
-    for done in run(folder, table, only or (), workers, every):
+    kinds = [m.value for m in kind or Modality]
+    for done in run(folder, table, only or (), workers, every, kinds):
         if done % 100 == 0:
             typer.echo(f"{done} files", err=True)
     typer.echo(f"{table}: {done} files examined")

@@ -23,6 +23,7 @@ from unmask_lab.evaluate import results
 from unmask_lab.evaluate.pixels import agreement, map_of
 from unmask_lab.evaluate.results import BASELINE, Result
 from unmask_lab.forge import manifest
+from unmask_lab.forge.build import MODALITIES
 from unmask_lab.forge.manifest import Row
 
 SAVED_MAP_SIDE = 192
@@ -60,7 +61,14 @@ def _fingerprint(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def evaluate(folder: Path, table: Path, only: Sequence[str] = (), workers: int = 1, every: int = 1) -> Iterator[int]:
+def evaluate(
+    folder: Path,
+    table: Path,
+    only: Sequence[str] = (),
+    workers: int = 1,
+    every: int = 1,
+    modalities: Sequence[str] = MODALITIES,
+) -> Iterator[int]:
     """Examine every ``every``-th parent of the set in ``folder``; yields how many files are done.
 
     Args:
@@ -69,10 +77,11 @@ def evaluate(folder: Path, table: Path, only: Sequence[str] = (), workers: int =
         only: detector ids; by default all that can move a verdict (scored, or with labels of their own).
         workers: processes.
         every: 1 takes all parents, 2 every second one, and so on.
+        modalities: only these kinds of media.
     """
     known = results.read(table)
     cards = {c.id: fingerprint(c) for c in find_cards() if (c.id in only if only else c.scored or c.labels)}
-    rows = thinned(manifest.read(folder), every)
+    rows = [row for row in thinned(manifest.read(folder), every) if row.modality in modalities]
     maps = table.with_suffix("").with_name(table.stem + "-maps")
     maps.mkdir(parents=True, exist_ok=True)
     tasks = [t for row in rows if (t := _task(folder, row, cards, known, maps)).detectors]
