@@ -140,11 +140,12 @@ class ModelInfo(Frozen):
 
 
 class Tool(Frozen):
-    """Which Unmask made the report."""
+    """Which Unmask made the report, with which models, and what differed from the default options."""
 
     name: str = "unmask"
     version: str
     models: tuple[ModelInfo, ...] = ()
+    options: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class Provenance(Frozen):

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from pydantic import JsonValue
+
 from unmask.card import find_cards
 from unmask.errors import SubjectError, UsageError
 from unmask.execution.contract import READER, Examination, Executor, Job, reader_finding
@@ -148,7 +150,7 @@ class Scanner:
         findings = tuple(result.findings[i] for i in sorted(result.findings))
         subject = result.subject.model_copy(update={"sha256": sha256, "bytes": size})
         return Report(
-            tool=Tool(version=__version__, models=result.models),
+            tool=Tool(version=__version__, models=result.models, options=changed(self.options)),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             subject=subject,
             verdict=fuse(subject.kind, findings, self._cards),
@@ -168,6 +170,12 @@ def scan(subject: Path | str | bytes, options: Options | None = None) -> Report:
     """
     with Scanner(options) as scanner:
         return scanner.scan(subject)
+
+
+def changed(options: Options) -> dict[str, JsonValue]:
+    """What differs from the defaults and can change a finding, so that a report says how to repeat it."""
+    out = options.model_dump(mode="json", exclude_defaults=True)
+    return {key: value for key, value in out.items() if key not in ("preview", "workers")}
 
 
 def check_names(options: Options) -> None:

@@ -77,6 +77,12 @@ def test_scan_many_may_be_left_early(tmp_path: Path) -> None:
         assert scanner.scan(paths[0]).verdict.label
 
 
+def test_the_report_says_which_options_differed(tmp_path: Path) -> None:
+    path = a_jpeg(tmp_path / "a.jpg")
+    options = Options(only=("image.metadata",), preview=True, workers=1, limits=unmask.Limits(wall_seconds=99))
+    assert unmask.scan(path, options).tool.options == {"only": ["image.metadata"], "limits": {"wall_seconds": 99.0}}
+
+
 def test_preview_only_on_request(tmp_path: Path) -> None:
     path = a_jpeg(tmp_path / "a.jpg")
     assert unmask.scan(path, Options(only=("image.metadata",))).subject.preview is None
