@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -22,12 +23,52 @@ SHARES_EVERY = 8
 @dataclass(frozen=True)
 class Cost:
     """``seconds`` by the clock. ``rss``: MB, resident pages summed over the processes, those they share counted for
-    each; ``pss``: MB, shared pages counted once, sampled less often.
+    each; ``pss``: MB, shared pages counted once, sampled less often. ``cpu``: seconds of processor time of the
+    command and its workers. ``others``: share (0..1) of the processors that other work took meanwhile.
     """
 
     seconds: float
     rss: float
     pss: float
+    cpu: float
+    others: float
+
+
+class Share:
+    """How much of the machine others took since this was made, from the kernel's own account (Linux; else 0)."""
+
+    def __init__(self) -> None:
+        self._started, self._busy = time.perf_counter(), machine_busy()
+
+    def others(self, own: float) -> float:
+        """0..1, where ``own`` seconds of processor time were ours."""
+        have = (time.perf_counter() - self._started) * (os.cpu_count() or 1)
+        return min(1.0, max(0.0, (machine_busy() - self._busy - own) / have))
+
+
+def machine_busy() -> float:
+    """Processor seconds that all cores have spent on anything but idling and waiting since the start."""
+    with contextlib.suppress(OSError, ValueError):
+        user, nice, system, _, _, irq, soft, steal = map(int, Path("/proc/stat").read_text().split()[1:9])
+        return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def processor_seconds(root: int) -> float:
+    """Processor time of the processes below ``root``, with that of their own children that have ended (Linux)."""
+    total = 0.0
+    for pid in descendants(root)[1:]:
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            # The name in brackets may hold blanks; user, system and the same of waited-for children come 12th after.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def reaped() -> float:
+    """Processor seconds of all children of this process that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class MemoryWatch:
@@ -85,25 +126,34 @@ def share(pid: int) -> float:
 
 def process(command: Sequence[str], cores: set[int] | None = None) -> Cost:
     """Run a command to its end. Raises `RuntimeError` with what it said where it fails."""
+    return told(command, cores)[0]
+
+
+def told(
+    command: Sequence[str], cores: set[int] | None = None, environment: dict[str, str] | None = None
+) -> tuple[Cost, str]:
+    """`process`, with what the command wrote to stdout."""
     before = os.sched_getaffinity(0)
     try:
         # A child inherits the cores of the thread that starts it.
         os.sched_setaffinity(0, cores or before)
-        started = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        share, used, started = Share(), reaped(), time.perf_counter()
+        pipe = subprocess.PIPE
+        child = subprocess.Popen(command, stdout=pipe, stderr=pipe, env={**os.environ, **(environment or {})})
     finally:
         os.sched_setaffinity(0, before)
     with MemoryWatch(child.pid) as memory:
-        _, errors = child.communicate()
-    seconds = time.perf_counter() - started
+        out, errors = child.communicate()
+    seconds, cpu = time.perf_counter() - started, reaped() - used
     if child.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}: {errors.decode(errors='replace')}")
-    return Cost(seconds, memory.rss, memory.pss)
+    return Cost(seconds, memory.rss, memory.pss, cpu, share.others(cpu)), out.decode()
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """Median time, largest memory."""
-    return Cost(statistics.median(c.seconds for c in costs), max(c.rss for c in costs), max(c.pss for c in costs))
+    """Median times and share of others, largest memory."""
+    seconds, cpu, others = (statistics.median(getattr(c, name) for c in costs) for name in ("seconds", "cpu", "others"))
+    return Cost(seconds, max(c.rss for c in costs), max(c.pss for c in costs), cpu, others)
 
 
 def repeated(times: int, run: Callable[[], Cost]) -> Cost:

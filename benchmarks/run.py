@@ -7,13 +7,12 @@ ratios compare runs that alternate on the same machine within one call.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,28 +21,33 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import inputs
-from measure import Cost, MemoryWatch, machine, process, repeated, say
-
-from unmask import Options, Scanner
-from unmask.card import find_cards
-from unmask.execution.work import plan, preload, run_one
-from unmask.subject import Subject
+from measure import Cost, machine, median, process, repeated, say, told
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 UNMASK = [sys.executable, "-m", "unmask.cli.main"]
+INSIDE = [sys.executable, str(Path(__file__).parent / "inside.py")]
 HEAVY = ("numpy", "openvino", "av", "cv2", "scipy", "PIL")
 MEMORY_BUDGET_MB = 1000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured line. ``good``: inside the budget; None where there is none."""
+    """One measured line. ``good``: inside the budget; None where there is none. ``cpu``: processor seconds;
+    ``others``: share of the processors that other work took meanwhile.
+    """
 
     what: str
     figure: str
     budget: str
     good: bool | None
     memory: str = ""
+    cpu: str = ""
+    others: str = ""
+
+
+def shown_of(cost: Cost) -> tuple[str, str, str]:
+    """Memory, processor time and the share of others, as shown."""
+    return memory_of(cost), f"{cost.cpu:.2f}", f"{100 * cost.others:.0f} %"
 
 
 def memory_of(cost: Cost) -> str:
@@ -62,7 +66,7 @@ def light_rows(runs: int) -> list[Row]:
     seconds = statistics.median(float(out.stdout.split()[0]) for out in outs)
     loaded = sorted(set(HEAVY) & set(outs[0].stdout.split()))
     return [
-        Row("`unmask --help`", f"{shown.seconds:.3f} s", "0.3 s", shown.seconds < 0.3),
+        Row("`unmask --help`", f"{shown.seconds:.3f} s", "0.3 s", shown.seconds < 0.3, "", *shown_of(shown)[1:]),
         Row("`import unmask`", f"{seconds:.3f} s", "0.15 s", seconds < 0.15),
         Row(
             f"`import unmask` loads none of {', '.join(HEAVY)}",
@@ -77,27 +81,15 @@ def cold_row(what: str, path: Path, runs: int, budget: float = 0) -> Row:
     """The command line on one file, from nothing to the verdict; budget in seconds, 0 where there is none."""
     cost = repeated(runs, lambda: process([*UNMASK, "scan", "--json", str(path)]))
     shown, good = (f"{budget:g} s", cost.seconds < budget) if budget else ("", None)
-    return Row(what, f"{cost.seconds:.2f} s", shown, good, memory_of(cost))
+    return Row(what, f"{cost.seconds:.2f} s", shown, good, *shown_of(cost))
 
 
 def warm_row(path: Path, runs: int) -> Row:
     """A `Scanner` that has examined a file before; each file still gets a process of its own."""
-    with Scanner() as scanner, MemoryWatch(os.getpid()) as memory:
-        scanner.scan(path)
-        time.sleep(1.5)  # what a worker prepares after its first file is not part of the next
-        times = []
-        for _ in range(runs):
-            started = time.perf_counter()
-            scanner.scan(path)
-            times.append(time.perf_counter() - started)
-    cost = Cost(statistics.median(times), memory.rss, memory.pss)
-    return Row(
-        "12-megapixel JPEG, warm (`Scanner` kept)",
-        f"{cost.seconds:.2f} s",
-        "1.5 s",
-        cost.seconds < 1.5,
-        memory_of(cost),
-    )
+    whole, out = told([*INSIDE, "warm", str(path), str(runs)])
+    cost = median([Cost(seconds, whole.rss, whole.pss, cpu, others) for seconds, cpu, others in json.loads(out)])
+    figure = f"{cost.seconds:.2f} s"
+    return Row("12-megapixel JPEG, warm (`Scanner` kept)", figure, "1.5 s", cost.seconds < 1.5, *shown_of(cost))
 
 
 def film_row(path: Path, runs: int) -> Row:
@@ -110,7 +102,7 @@ def film_row(path: Path, runs: int) -> Row:
         f"{cost.seconds:.2f} s = {ratio:.1f}x real time",
         "4x",
         ratio > 4,
-        memory_of(cost),
+        *shown_of(cost),
     )
 
 
@@ -135,46 +127,35 @@ def batch_rows(folder: Path, runs: int) -> list[Row]:
             "",
             None,
             memory_of(largest),
+            *shown_of(median(costs["two"]))[1:],
         ),
         Row(
             "the same, 2 workers on 2 cores against 1 worker on 1 core",
             f"{gain:.2f}x ({pinned:.1f} s)",
             "1.7x",
             gain >= 1.7,
+            "",
+            *shown_of(median(costs["one core"]))[1:],
         ),
-        Row("the same, against 1 worker whose detectors share both cores", f"{one / two:.2f}x ({one:.1f} s)", "", None),
+        Row(
+            "the same, against 1 worker whose detectors share both cores",
+            f"{one / two:.2f}x ({one:.1f} s)",
+            "",
+            None,
+            "",
+            *shown_of(median(costs["one"]))[1:],
+        ),
     ]
 
 
-def detector_table(path: Path, runs: int) -> list[tuple[str, float]]:
-    """Seconds of each detector on one file, one after the other on one core, after the shared views are made."""
-    seconds: dict[str, list[float]] = {}
-    for _ in range(runs):
-        subject = Subject(path)
-        for name, view in _views(subject):
-            started = time.perf_counter()
-            view()
-            seconds.setdefault(f"(shared) {name}", []).append(time.perf_counter() - started)
-        for card in plan(find_cards(), subject, Options()):
-            seconds.setdefault(card.id, []).append(run_one(card, subject, Options()).seconds)
-    rows = [(name, statistics.median(times)) for name, times in seconds.items()]
-    return sorted(rows, key=lambda row: -row[1])
+def detector_table(path: Path, runs: int) -> list[tuple[str, float, float]]:
+    """Each detector's median seconds by the clock and of the processor, with a worker's settings, on one core."""
+    alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    out = told([*INSIDE, "detectors", str(path), str(runs)], environment=alone)[1]
+    return [(name, seconds, cpu) for name, seconds, cpu in json.loads(out)]
 
 
-def _views(subject: Subject) -> list[tuple[str, Callable[[], object]]]:
-    if subject.kind == "image":
-        return [
-            ("pixels", lambda: subject.image.rgb),
-            ("luma", lambda: subject.image.luma),
-            ("JPEG coefficients", lambda: subject.image.jpeg),
-            ("metadata", lambda: subject.metadata),
-        ]
-    if subject.kind == "video":
-        return [("all frames, reduced", lambda: subject.video.small_frames)]
-    return []
-
-
-def write_page(rows: list[Row], tables: dict[str, list[tuple[str, float]]], runs: int) -> None:
+def write_page(rows: list[Row], tables: dict[str, list[tuple[str, float, float]]], runs: int) -> None:
     """docs/performance.md."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "openvino", "av", "opencv-python-headless"))
     lines = [
@@ -186,19 +167,27 @@ def write_page(rows: list[Row], tables: dict[str, list[tuple[str, float]]], runs
         "",
         f"Times are medians of {runs} runs by the clock (fewer for the long ones). Memory is the largest of all runs,"
         " in MB, summed over the command and its workers, pages that they share counted once; in brackets the plain sum"
-        " of resident sizes, which counts shared pages for each process.",
+        " of resident sizes, which counts shared pages for each process. CPU is the processor time of the command and"
+        " its workers (`Scanner`: of the workers), in seconds: it grows little when the machine is busy. The last"
+        " column is the share of all processors that other work took during the run: the higher it is, the less a time"
+        " by the clock, or a `no` that rests on it, says of Unmask.",
         "",
-        "| what | measured | budget | inside | memory, MB |",
-        "|---|---|---|---|---|",
+        "| what | measured | budget | inside | memory, MB | CPU, s | other work |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         inside = "" if row.good is None else "yes" if row.good else "**no**"
-        lines.append(f"| {row.what} | {row.figure} | {row.budget} | {inside} | {row.memory} |")
+        lines.append(
+            f"| {row.what} | {row.figure} | {row.budget} | {inside} | {row.memory} | {row.cpu} | {row.others} |"
+        )
     lines += ["", f"The memory budget is {MEMORY_BUDGET_MB} MB for each.", ""]
-    lines += ["## Each detector", "One after the other in one process, after the views that they share were made."]
+    lines += [
+        "## Each detector",
+        "One after the other on one core in one warm process, after the views that they share were made.",
+    ]
     for name, table in tables.items():
-        lines += ["", f"### {name}", "| detector | seconds |", "|---|---|"]
-        lines += [f"| {detector} | {seconds:.3f} |" for detector, seconds in table]
+        lines += ["", f"### {name}", "| detector | seconds | CPU, s |", "|---|---|---|"]
+        lines += [f"| {detector} | {seconds:.3f} | {cpu:.3f} |" for detector, seconds, cpu in table]
     PAGE.write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -229,7 +218,6 @@ def main() -> None:
         say("… a hundred pictures, three ways (minutes)")
         rows += batch_rows(inputs.pictures(), few)
     say("… each detector")
-    preload()
     tables = {
         "12-megapixel JPEG": detector_table(photo, few),
         "60 s of 720p film": detector_table(film, 1),
@@ -237,7 +225,8 @@ def main() -> None:
     }
     write_page(rows, tables, runs)
     for row in rows:
-        say(f"{row.what}: {row.figure} {'' if row.good is None else 'inside' if row.good else 'OVER'} {row.memory}")
+        inside = "" if row.good is None else "inside" if row.good else "OVER"
+        say(f"{row.what}: {row.figure} {inside} {row.memory}, CPU {row.cpu} s, others {row.others}")
     say(f"written: {PAGE}")
 
 
