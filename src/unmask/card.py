@@ -113,6 +113,9 @@ class Card(Frozen):
         """The question was answered. ``raw_score``: larger means more manipulated; None for facts only."""
         if raw_score is not None and not math.isfinite(raw_score):
             return self.failed("detector.not_finite", f"The detector gave {raw_score} instead of a number.")
+        if raw_score is not None:
+            # Sums in another order differ in the last digits; a finding must not.
+            raw_score = float(f"{raw_score:.9g}")
         score = None
         if raw_score is not None and self.calibration is not None:
             score = self.calibration.probability(raw_score)
