@@ -66,8 +66,8 @@ def fit(data: Data, detectors: list[str]) -> Fitted:
         bias=round(float(final[0]), 4),
         table=table,
         false_alarms=false_alarm_table(scores[bona], weight[bona]),
-        suspicious=max(threshold(*alarms, SUSPICIOUS), reaching(table, SUSPICIOUS_RATIO)),
-        likely_manipulated=max(threshold(*alarms, LIKELY), reaching(table, LIKELY_RATIO)),
+        suspicious=_label_score(alarms, table, SUSPICIOUS, SUSPICIOUS_RATIO),
+        likely_manipulated=_label_score(alarms, table, LIKELY, LIKELY_RATIO),
         n_bona_fide=int(bona.sum()),
         n_manipulated=int(data.truth.sum()),
         parents=parents,
@@ -94,6 +94,15 @@ def split(sources: NDArray[np.str_], folds: int) -> NDArray[np.intp]:
         fold_of[str(names[i])] = int(np.argmin(load))
         load[fold_of[str(names[i])]] += counts[i]
     return np.asarray([fold_of[str(s)] for s in sources])
+
+
+def _label_score(
+    alarms: tuple[Floats, NDArray[np.str_], NDArray[np.str_]], table: Table, rate: float, ratio: float
+) -> float:
+    """Where a label begins; out of reach where the bona fide files are too few to show such a false-alarm rate."""
+    if len(alarms[0]) + 1 < 1 / rate:
+        return round(table.x[-1] + 1.0, 4)
+    return max(threshold(*alarms, rate), reaching(table, ratio))
 
 
 def threshold(scores: Floats, kinds: NDArray[np.str_], parents: NDArray[np.str_], rate: float) -> float:
@@ -134,6 +143,8 @@ def false_alarm_table(scores: Floats, weights: Floats) -> tuple[tuple[float, flo
         i = min(int(np.searchsorted(share, rate, "right")), len(ordered) - 1)
         at = float(ordered[i])
         out.append((round(at, 4), round(float(share[ordered >= round(at, 4)].max(initial=0.0)), 4)))
+    # Above all bona fide files the share is below what they can tell; the verdict quotes one over their number.
+    out.append((round(float(ordered[0]) + 1e-3, 4), 0.0))
     return tuple(dict(out).items())
 
 

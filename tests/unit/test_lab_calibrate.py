@@ -121,7 +121,8 @@ def test_false_alarm_table_falls() -> None:
     table = false_alarm_table(np.random.default_rng(1).normal(0, 1, 1000), np.ones(1000))
     scores, shares = zip(*table, strict=True)
     assert list(scores) == sorted(scores) and list(shares) == sorted(shares, reverse=True)
-    assert shares[0] == pytest.approx(0.5, abs=0.02) and shares[-1] == pytest.approx(0.005, abs=0.003)
+    assert shares[0] == pytest.approx(0.5, abs=0.02) and shares[-2] == pytest.approx(0.005, abs=0.003)
+    assert shares[-1] == 0
 
 
 def test_every_parent_and_family_weighs_the_same() -> None:
@@ -212,3 +213,11 @@ def test_the_faintest_sign_is_not_enough_where_bona_fide_files_show_none() -> No
     fitted = fit(Data(data.rows, {"image.good": raw}, data.results), ["image.good"])
     faint = fitted.bias + fitted.weights["image.good"] * fitted.calibrations["image.good"](np.array([0.005]))[0]
     assert faint < fitted.likely_manipulated
+
+
+def test_too_few_bona_fide_files_make_nothing_likely() -> None:
+    data = made(120)
+    fitted = fit(data, ["image.good"])
+    best = fitted.bias + fitted.weights["image.good"] * fitted.calibrations["image.good"].log10_lr[-1]
+    assert fitted.n_bona_fide < 99 and fitted.likely_manipulated > best
+    assert fitted.suspicious < best
