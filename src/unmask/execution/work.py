@@ -173,8 +173,8 @@ def provenance(subject: Subject) -> Provenance:
 def preload(cards: Sequence[Card] | None = None) -> None:
     """Import the readers and detectors once, before workers are forked from this process."""
     import numpy  # noqa: F401
-    import scipy.ndimage
-    import scipy.signal  # noqa: F401
+    import scipy.fft
+    import scipy.ndimage  # noqa: F401
 
     import unmask.faces.view
     import unmask.media.audio

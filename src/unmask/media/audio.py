@@ -124,12 +124,12 @@ class AudioView:
             pending.append(part)
             held += part.shape[1]
             if held >= size:
-                yield np.concatenate(pending, axis=1)
+                yield _block(pending)
                 total, held, pending = total + held, 0, []
             if total >= self._limit_samples:
                 return
         if held:
-            yield np.concatenate(pending, axis=1)
+            yield _block(pending)
         elif not total and self.damaged:
             raise DamagedMedia("media.damaged", "The sound cannot be decoded: the file is damaged. Get it again.")
 
@@ -250,7 +250,12 @@ def _to_float(frame: Any) -> Wave:
     if name in _SCALE:
         values: Wave = samples.astype(np.float32) / np.float32(_SCALE[name])
         return values - np.float32(1.0) if name == "u8" else values
-    return np.asarray(np.nan_to_num(samples.astype(np.float32), posinf=1.0, neginf=-1.0), np.float32)
+    return np.asarray(samples, np.float32)
+
+
+def _block(parts: list[Wave]) -> Wave:
+    """Frames joined; what is no number becomes silence (checked once a block, since frames are many and small)."""
+    return np.asarray(np.nan_to_num(np.concatenate(parts, axis=1), copy=False, posinf=1.0, neginf=-1.0), np.float32)
 
 
 def _grown(array: Wave, used: int, size: int) -> Wave:

@@ -56,7 +56,7 @@ def earlier_interval(
     The count of peaks at one phase is binomial under the hypothesis of no earlier coding; the number of periods
     and phases tried makes it a number of false alarms (a contrario).
     """
-    from scipy.stats import binom
+    from scipy.special import betainc
 
     peaks, valid = _peaks(sizes, types, p["coding_peak"])
     share = peaks.sum() / max(1, valid.sum())
@@ -71,7 +71,9 @@ def earlier_interval(
         phase = np.arange(n) % period
         hits = np.bincount(phase[peaks], minlength=period)
         tries = np.bincount(phase[valid], minlength=period)
-        chance = binom.logsf(hits - 1, np.maximum(tries, 1), share) / np.log(10)
+        # P(at least so many hits), a binomial tail; scipy.stats would cost 0.3 s to import.
+        tail = np.where(hits > 0, betainc(np.maximum(hits, 1), np.maximum(tries - hits, 0) + 1, share), 1.0)
+        chance = np.log10(np.maximum(tail, 1e-300))
         offset = int(np.argmin(chance))
         if best is None or chance[offset] < best.strength:
             best = Period(period, offset, float(chance[offset]))
