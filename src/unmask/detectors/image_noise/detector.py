@@ -48,7 +48,8 @@ class Reading:
 def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
     """Compare the finest detail of all windows with each other.
 
-    ``raw_score`` is 0 to 10; one honest photograph in twenty reaches about 4.3, one in a hundred about 5.
+    A map and facts only: on the lab's test half the strength's AUC was about .5, while its map often shows a changed
+    region that is known already (docs/evaluation.md).
 
     Raises:
         MediaError: the picture cannot be decoded.
@@ -74,16 +75,14 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
         return CARD.ok(
             "noise.even",
             "No region stands out: differences of the noise are within what honest photographs show.",
-            raw_score=value,
-            evidence=_show(image, reading, None),
+            evidence=_show(image, reading, value, None),
         )
     box = _box(image, reading)
     return CARD.ok(
         "noise.uneven",
         f"One region ({100 * reading.region.mean():.0f} % of the picture) has finer or coarser noise than the rest "
         "beyond what texture and brightness explain.",
-        raw_score=value,
-        evidence=_show(image, reading, box),
+        evidence=_show(image, reading, value, box),
     )
 
 
@@ -135,7 +134,7 @@ def _box(image: ImageView, reading: Reading) -> Box:
     return image.upright_box(x, y, w, h)
 
 
-def _show(image: ImageView, reading: Reading, box: Box | None) -> list[Evidence]:
+def _show(image: ImageView, reading: Reading, value: float, box: Box | None) -> list[Evidence]:
     rows, columns = (n * reading.side for n in reading.heat.shape)
     full = np.zeros((-(-image.height // reading.side), -(-image.width // reading.side)), np.float32)
     full[: rows // reading.side, : columns // reading.side] = reading.heat
@@ -151,6 +150,14 @@ def _show(image: ImageView, reading: Reading, box: Box | None) -> list[Evidence]
             region=box,
         )
     ]
+    shown.append(
+        evidence.fact(
+            "Strength of the difference",
+            round(value, 1),
+            f"0 to {P['max_score']:.0f}; a region is named from {P['report_above']} on",
+            "Not a score: on sources it was not tuned on it did not tell changed pictures from untouched ones.",
+        )
+    )
     if box is not None:
         shown.append(evidence.boxes("Region", "The region that fits the rest of the picture least.", [(box, "noise")]))
     return shown
