@@ -42,7 +42,9 @@ def test_reason_codes_of_the_core_are_documented() -> None:
     ]
     for path in core:
         for code in re.findall(r'"((?:media|limit|subject|worker|detector)\.[a-z_]+)"', path.read_text("utf-8")):
-            assert code in text or code == "media.reader", f"{code} ({path.name}) is not in docs/errors.md"
+            if code.endswith(".jpg") or code == "media.reader":
+                continue  # a file's name; the finding that carries these codes
+            assert code in text, f"{code} ({path.name}) is not in docs/errors.md"
 
 
 def test_links_in_documents_lead_somewhere() -> None:
