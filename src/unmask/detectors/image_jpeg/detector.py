@@ -46,7 +46,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     if not combs:
         return CARD.ok("jpeg.one_history", _no_comb_text(image), 0.0, known)
     region, shown = find_region(cast_votes(blocks, combs), _P)
-    return _answer(image, blocks, offset, region, shown, known)
+    return _answer(image, blocks, offset, region, shown, known, len(combs))
 
 
 def _refusal(subject: Subject) -> Finding | None:
@@ -77,8 +77,9 @@ def reliable(combs: Sequence[Comb]) -> list[Comb]:
     ]
 
 
-def strength(region: Region | None, limits: Mapping[str, float]) -> float:
-    """Raw score 0..``max_score``: standard deviations, less where region or rest are not clearly one or the other."""
+def strength(region: Region | None, limits: Mapping[str, float], combs: int) -> float:
+    """Raw score 0..``max_score``: standard deviations, less where region or rest are not clearly one or the other,
+    or where few frequencies (``combs``) show the earlier compression at all."""
     if region is None or region.share < limits["least_share"]:
         return 0.0
     high, low = max(region.place, region.rest_place), min(region.place, region.rest_place)
@@ -86,6 +87,7 @@ def strength(region: Region | None, limits: Mapping[str, float]) -> float:
     clear = np.clip((min(high, 1 - low) - limits["clear_from"]) / ramp, 0, 1)
     tame = np.clip(1.0 - (max(high - 1, -low) - limits["wild"]) / limits["wild"], 0, 1)
     weight = 1.0 if region.lacks else limits["weight_alone"]
+    weight *= 1.0 if combs >= limits["enough_combs"] else limits["weight_few"]
     return float(min(limits["max_score"], max(0.0, region.strength)) * clear * tame * weight)
 
 
@@ -122,8 +124,9 @@ def _answer(
     region: Region | None,
     shown: NDArray[np.float32],
     known: list[Evidence],
+    combs: int,
 ) -> Finding:
-    score = strength(region, _P)
+    score = strength(region, _P, combs)
     if region is None or score < _P["report_above"]:
         text = "The whole picture was compressed before, as messengers and web sites do. No part of it stands out."
         plot = facts.ghost_plot([("whole picture", ghosts.curve(blocks, blocks.usable))])
