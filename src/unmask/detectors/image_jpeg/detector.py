@@ -79,7 +79,8 @@ def reliable(combs: Sequence[Comb]) -> list[Comb]:
 
 def strength(region: Region | None, limits: Mapping[str, float], combs: int) -> float:
     """Raw score 0..``max_score``: standard deviations, less where region or rest are not clearly one or the other,
-    or where few frequencies (``combs``) show the earlier compression at all."""
+    or where few frequencies (``combs``) show the earlier compression at all.
+    """
     if region is None or region.share < limits["least_share"]:
         return 0.0
     high, low = max(region.place, region.rest_place), min(region.place, region.rest_place)
