@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from unmask.card import find_cards
 from unmask_lab import ratios
 from unmask_lab.data import Data, balanced_weights
 from unmask_lab.ratios import Table
@@ -77,7 +78,14 @@ def fit(data: Data, detectors: list[str]) -> Fitted:
 def calibrate(data: Data, detector: str) -> Table:
     """One detector's raw scores to log10 LR, on the files that it answered."""
     kept = data.pick(~np.isnan(data.raw[detector]))
-    return ratios.fit(kept.raw[detector], kept.truth, balanced_weights(kept), independent(kept, kept.truth))
+    table = ratios.fit(kept.raw[detector], kept.truth, balanced_weights(kept), independent(kept, kept.truth))
+    below = reporting_level(detector)
+    return table if below is None else ratios.hushed(table, below)
+
+
+def reporting_level(detector: str) -> float | None:
+    """The raw score from which the detector says that it saw something (``report_above`` in its card)."""
+    return next((c.parameters.get("report_above") for c in find_cards() if c.id == detector), None)
 
 
 def independent(data: Data, truth: Bools) -> tuple[int, int]:

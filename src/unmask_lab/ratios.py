@@ -52,6 +52,17 @@ def fit(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, i
     return _knots(*_levels(scores, block[which], bona, forged, independent))
 
 
+def hushed(table: Table, below: float) -> Table:
+    """The table with no ratio above one for scores under ``below``: what a detector itself tells as "no sign" must not
+    speak for a change. The step at ``below`` is kept as two knots with the same x."""
+    at = interpolate(table.x, table.log10_lr, below)
+    knots = list(zip(table.x, table.log10_lr, strict=True))
+    left = [(x, min(y, 0.0)) for x, y in knots if x < below]
+    right = [(x, y) for x, y in knots if x > below]
+    joined = [*left, (below, min(at, 0.0)), (below, at), *right]
+    return Table(tuple(x for x, _ in joined), tuple(y for _, y in joined))
+
+
 def _mass(which: NDArray[np.intp], weights: Floats, n: int) -> Floats:
     """(n,) weight in each of ``n`` groups."""
     return np.asarray(np.bincount(which, weights, n), np.float64)

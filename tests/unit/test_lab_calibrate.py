@@ -221,3 +221,14 @@ def test_too_few_bona_fide_files_make_nothing_likely() -> None:
     best = fitted.bias + fitted.weights["image.good"] * fitted.calibrations["image.good"].log10_lr[-1]
     assert fitted.n_bona_fide < 99 and fitted.likely_manipulated > best
     assert fitted.suspicious < best
+
+
+def test_what_a_detector_calls_quiet_never_speaks_for_a_change() -> None:
+    table = ratios.hushed(ratios.Table((0.0, 4.0, 8.0), (-0.2, 0.2, 1.8)), 3.0)
+    values = table(np.asarray([0.0, 2.9, 3.0, 4.0, 8.0]))
+    assert values[0] == pytest.approx(-0.2)
+    assert values[1] <= 0.0
+    assert values[2:] == pytest.approx([0.1, 0.2, 1.8])
+    assert list(table.x) == sorted(table.x) and list(table.log10_lr) == sorted(table.log10_lr)
+    nothing = ratios.hushed(ratios.Table((0.0, 1.0), (-0.1, 0.3)), 5.0)
+    assert nothing(np.asarray([1.0]))[0] == 0.0
