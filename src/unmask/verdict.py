@@ -93,7 +93,10 @@ def fuse(kind: str, findings: Sequence[Finding], cards: Iterable[Card], rules: R
     measured = _label(fusion, score, _weight_share(fusion, ratios), findings)
     if measured in ("suspicious", "likely_manipulated"):
         reasons = (*reasons, *_strongest(fusion, ratios, findings))
-    label = _higher(label, measured)
+    if _RANK.index(label) > _RANK.index(measured):
+        # A fact demands a graver label than the measurements: their numbers answer another question, so none is given.
+        return Verdict(label=label, reasons=reasons, abstained=abstained)
+    label = measured
     if label in ("no_sign_found", "inconclusive"):
         reasons = (*reasons, *_why_silent(findings, label))
     return Verdict(

@@ -98,6 +98,10 @@ def test_facts_set_a_least_label() -> None:
     assert declared.label == "declared_synthetic"
     assert declared.reasons[0].text == "It says it is synthetic."
     assert broken.label == "suspicious"
+    assert declared.probability is declared.likelihood_ratio is broken.probability is None, "a fact is no measurement"
+    loud = verdict(A.ok("a", "Loud.", 10), B.ok("b", "Loud.", 10), FACTS.ok("broken", "Hashes differ."))
+    assert loud.label == "likely_manipulated" and loud.probability is not None
+    assert [r.code for r in loud.reasons] == ["broken", "a", "b"]
     assert verdict(*quiet, FACTS.declined("declared", "Unreadable.")).label == "no_sign_found"
 
 
