@@ -61,18 +61,24 @@ def fit(data: Data, detectors: list[str]) -> Fitted:
     bona = ~data.truth
     table = ratios.fit(scores, data.truth, weight, parents)
     alarms = (scores[bona], data.kinds[bona], data.parents[bona])
+    shares = false_alarm_table(scores[bona], weight[bona])
     return Fitted(
         calibrations={d: calibrate(data, d) for d in detectors},
         weights={d: round(float(w), 4) for d, w in zip(detectors, final[1:], strict=True)},
         bias=round(float(final[0]), 4),
         table=table,
-        false_alarms=false_alarm_table(scores[bona], weight[bona]),
-        suspicious=_label_score(alarms, table, SUSPICIOUS, SUSPICIOUS_RATIO),
-        likely_manipulated=_label_score(alarms, table, LIKELY, LIKELY_RATIO),
+        false_alarms=shares,
+        suspicious=max(_label_score(alarms, table, SUSPICIOUS, SUSPICIOUS_RATIO), _told(shares, SUSPICIOUS)),
+        likely_manipulated=max(_label_score(alarms, table, LIKELY, LIKELY_RATIO), _told(shares, LIKELY)),
         n_bona_fide=int(bona.sum()),
         n_manipulated=int(data.truth.sum()),
         parents=parents,
     )
+
+
+def _told(shares: tuple[tuple[float, float], ...], rate: float) -> float:
+    """The least score at which the verdict's own table tells at most ``rate`` false alarms (parents weighed alike)."""
+    return min(score for score, share in shares if share <= rate)
 
 
 def calibrate(data: Data, detector: str) -> Table:
