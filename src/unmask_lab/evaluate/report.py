@@ -154,13 +154,14 @@ def localisation(data: Data, cards: dict[str, Card], folder: Path, table: Path) 
     ]
     yield "\nWhere it was changed: pixel F1 at each picture's best threshold / at 0.5 / AUC, over manipulated pictures."
     yield "A picture for which a detector drew no map counts as F1 0 and is left out of the AUC.\n"
-    yield f"| map | drawn | {' | '.join(name for name, _ in groups)} |"
-    yield "|---" * (2 + len(groups)) + "|"
+    yield f"| map | files | drawn | {' | '.join(name for name, _ in groups)} |"
+    yield "|---" * (3 + len(groups)) + "|"
     manipulated = [i for i, row in enumerate(data.rows) if row.manipulated]
     for name, agreements in found.items():
-        drawn = np.mean([agreements[i] is not None for i in manipulated])
-        cells = [_pixels([agreements[i] for i in manipulated if belongs(data.rows[i])]) for _, belongs in groups]
-        yield f"| {name} | {drawn:.0%} | {' | '.join(cells)} |"
+        asked = [i for i in manipulated if name == FUSED or name in data.results[i]]
+        drawn = np.mean([agreements[i] is not None for i in asked])
+        cells = [_pixels([agreements[i] for i in asked if belongs(data.rows[i])]) for _, belongs in groups]
+        yield f"| {name} | {len(asked)} | {drawn:.0%} | {' | '.join(cells)} |"
     yield "\nFor orientation only, on other pictures (public sets of hand-made forgeries):\n\n" + REFERENCE
 
 
