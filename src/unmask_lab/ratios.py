@@ -54,7 +54,8 @@ def fit(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, i
 
 def hushed(table: Table, below: float) -> Table:
     """The table with no ratio above one for scores under ``below``: what a detector itself tells as "no sign" must not
-    speak for a change. The step at ``below`` is kept as two knots with the same x."""
+    speak for a change. The step at ``below`` is kept as two knots with the same x.
+    """
     at = interpolate(table.x, table.log10_lr, below)
     knots = list(zip(table.x, table.log10_lr, strict=True))
     left = [(x, min(y, 0.0)) for x, y in knots if x < below]
