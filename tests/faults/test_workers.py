@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from unmask import Limits, Options, Scanner
+from unmask import Finding, Limits, Options, Scanner
+from unmask.execution.contract import Examination, Job
+from unmask.execution.processes import ProcessExecutor
 
 Install = Callable[..., None]
 
@@ -161,3 +163,45 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_leaving_a_batch_early_ends_it_at_once(faulty: Install, photo: Path, tmp_path: Path) -> None:
+    faulty("hangs", "spins")
+    empty = tmp_path / "empty.jpg"
+    empty.write_bytes(b"")
+    limits = Limits(wall_seconds=30)
+    with Scanner(Options(only=("faulty",), workers=1, limits=limits)) as scanner:
+        found = scanner.scan_many([empty, photo, photo])
+        assert next(found).subject.name == "empty.jpg"
+        wait_until(lambda: len(descendants(os.getpid())) >= 2)
+        time.sleep(1)  # until both detectors have begun
+        started = time.monotonic()
+        found.close()  # type: ignore[attr-defined]
+        assert time.monotonic() - started < 10
+        assert descendants(os.getpid()) == []
+
+
+class DyingSlot:
+    """Its child answers for all detectors and then dies over the rest, each time."""
+
+    closed = False
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        self.findings, self.runs = findings, 0
+
+    def run(self, job: Job, result: Examination) -> tuple[str, str]:
+        self.runs += 1
+        result.take({"type": "plan", "detectors": [f.detector for f in self.findings]})
+        for finding in self.findings:
+            if finding.detector not in job.done:
+                result.take({"type": "finding", "finding": finding.model_dump(mode="json")})
+        return "worker.crashed", "It crashed."
+
+
+def test_what_dies_after_the_last_answer_is_not_tried_again_and_again(faulty: Install, photo: Path) -> None:
+    faulty("good")
+    slot = DyingSlot(scan(photo).findings)  # type: ignore[attr-defined]
+    executor = ProcessExecutor(0)
+    result = executor._examine(slot, Job(path=str(photo), name="photo.jpg", options=Options()))  # type: ignore[arg-type]
+    assert result.findings["faulty.good"].status == "ok"
+    assert slot.runs == 2

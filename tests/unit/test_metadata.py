@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import time
 import zlib
 from pathlib import Path
@@ -438,3 +439,21 @@ def test_same_file_same_answer_and_untouched(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert look(path) == look(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [1, 6, 7])
+def test_a_maker_note_that_claims_to_be_huge_costs_little_and_hides_nothing(tmp_path: Path, kind: int) -> None:
+    def entry(tag: int, type_: int, count: int, value: int) -> bytes:
+        return struct.pack("<HHII", tag, type_, count, value)
+
+    make = entry(0x010F, 2, 4, int.from_bytes(b"Abc\x00", "little"))
+    block = b"II*\x00\x08\x00\x00\x00\x02\x00" + make + entry(0x927C, kind, 0x0FFFFFFF, 8) + bytes(4)
+    body = b"Exif\x00\x00" + block
+    plain = jpeg(tmp_path / "plain.jpg").read_bytes()
+    path = tmp_path / "swollen.jpg"
+    path.write_bytes(plain[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + plain[2:])
+    started = time.monotonic()
+    metadata = Subject(path).metadata
+    assert time.monotonic() - started < 5
+    assert {"name": "Make", "value": "Abc", "source": "EXIF Image"} in metadata["tags"]  # type: ignore[operator]
+    assert "exif.too_large" in str(metadata["problems"])

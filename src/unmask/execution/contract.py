@@ -41,6 +41,11 @@ class Examination:
     models: tuple[ModelInfo, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
+    @property
+    def answered(self) -> bool:
+        """Whether every detector of the plan has answered or died."""
+        return bool(self.plan) and not self.running and set(self.plan) <= set(self.findings)
+
     def take(self, message: Message) -> None:
         """Take one message in. Raises ValueError or KeyError where it is malformed."""
         match message["type"]:

@@ -27,6 +27,7 @@ MAX_MESSAGE_BYTES = 64 * 1024**2
 MAX_HANGS = 2
 MEMORY_STATUS = 77  # how a child says that it ran into its memory limit
 _GRACE_SECONDS = 5.0
+_LOST = "worker.lost", "The examining process was lost. Try again; if it repeats, report it."
 
 
 class ProcessExecutor:
@@ -56,14 +57,21 @@ class ProcessExecutor:
         """Run, and where a child dies run again without the detector that killed it."""
         result = Examination(SubjectInfo(name=job.name))
         hangs = 0
+        code, text = _LOST
+        afterwards = False
         for _ in range(2 * len(self._cards) + 2):
             end = slot.run(job, result)
             if end is None:
                 return result
             code, text = end
             hangs += code == "limit.wall"
+            if result.answered:
+                # Only the preview or a fact of origin is missing: worth another try, but not many.
+                if afterwards or hangs:
+                    return result
+                afterwards = True
             job = self._without_culprit(job, result, code, text)
-            if not result.plan or hangs >= MAX_HANGS:
+            if not result.plan or hangs >= MAX_HANGS or slot.closed:
                 break
         self._give_up(result, code, text)
         return result
@@ -92,12 +100,15 @@ class Slot:
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads
+        self.closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
     def run(self, job: Job, result: Examination) -> tuple[str, str] | None:
         """Run one child; None when it ended well, else the reason's code and text."""
         process = self._started()
+        if process is None:
+            return _LOST
         stdin, stdout = process.stdin, process.stdout
         assert stdin is not None and stdout is not None
         try:
@@ -109,11 +120,15 @@ class Slot:
                 result.take(message)
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        self.close()
-        return "worker.lost", "The examining process was lost. Try again; if it repeats, report it."
+        self._end()
+        return _LOST
 
     def close(self) -> None:
-        """End the helper process; its child dies with it."""
+        """End the helper process for good; its child dies with it."""
+        self.closed = True
+        self._end()
+
+    def _end(self) -> None:
         with self._lock:
             process, self._process = self._process, None
         if process is None:
@@ -128,8 +143,10 @@ class Slot:
             process.kill()
             process.wait()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self) -> subprocess.Popen[bytes] | None:
         with self._lock:
+            if self.closed:
+                return None  # a thread that is still at work must not bring the process back
             if self._process is None or self._process.poll() is not None:
                 self._process = _start(self._threads)
             return self._process
@@ -192,4 +209,6 @@ def _explain(message: dict[str, Any], job: Job) -> tuple[str, str] | None:
     if number:
         name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
         return "worker.crashed", f"The examining process crashed ({name}) on this file: please report it."
-    return ("worker.crashed", f"The examining process ended with status {status}.") if status else None
+    return (
+        ("worker.crashed", f"The examining process ended with status {status}: please report it.") if status else None
+    )

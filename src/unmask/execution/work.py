@@ -44,7 +44,9 @@ def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
     send({"type": "models", "models": [model.model_dump() for model in used()]})
     if job.options.preview:
         send_preview(subject, send)
-    send({"type": "provenance", "provenance": provenance(subject).model_dump(mode="json")})
+    for names in (("metadata",), ("metadata", "c2pa")):
+        # Sent twice, so that a credential that kills its reader does not take the metadata with it.
+        send({"type": "provenance", "provenance": provenance(subject, names).model_dump(mode="json")})
 
 
 def plan(cards: Sequence[Card], subject: Subject, options: Options) -> list[Card]:
@@ -142,7 +144,7 @@ def describe(subject: Subject) -> SubjectInfo:
         else:
             update["duration"] = subject.audio.duration
             facts |= subject.audio.facts()
-    except MediaError as error:
+    except (MediaError, SubjectError) as error:
         # Metadata and container detectors can still speak; the pixel detectors will fail with this reason.
         facts["unreadable"] = error.text
     return info.model_copy(update={**update, "facts": facts})
@@ -155,14 +157,14 @@ def send_preview(subject: Subject, send: Emit) -> None:
             send({"type": "preview", "jpeg": subject.image.preview()})
         elif subject.kind == "video":
             send({"type": "preview", "jpeg": subject.video.preview()})
-    except (MediaError, MemoryError):
+    except (UnmaskError, MemoryError, ValueError, OSError, StopIteration):
         return  # the findings say already what is wrong with the picture
 
 
-def provenance(subject: Subject) -> Provenance:
+def provenance(subject: Subject, names: Sequence[str] = ("metadata", "c2pa")) -> Provenance:
     """Facts of origin; a reader that fails leaves its part empty (its detector's finding says why)."""
     parts: dict[str, object] = {}
-    for name in ("c2pa", "metadata"):
+    for name in names:
         try:
             parts[name] = getattr(subject, name)
         except Exception as error:

@@ -14,6 +14,8 @@ from unmask.provenance.source import Notes, TooMuch, Window
 
 _NOT_SHOWN = ("Thumbnail JPEGInterchangeFormat", "EXIF MakerNote", "EXIF UserComment", "JPEGThumbnail", "TIFFThumbnail")
 _MAX_XMP = 2 << 20
+# exifread reads a maker note byte by byte, as many as its length claims; no honest block needs a quarter of this.
+MAX_READS = 200_000
 # How a maker note begins, and whose it is (as the makers write themselves in tag Make, lower case).
 _MAKER_SIGNS: tuple[tuple[bytes, tuple[str, ...]], ...] = (
     (b"Nikon\x00", ("nikon",)),
@@ -42,7 +44,13 @@ def read_tags(file: BinaryIO | Window, notes: Notes) -> None:
 
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     try:
-        tags = exifread.process_file(file, details=True, extract_thumbnail=False)
+        try:
+            tags = exifread.process_file(_Counted(file), details=True, extract_thumbnail=False)
+        except TooMuch as error:
+            notes.problem(error.code, error.text)
+            # Without the maker note and the like, so that a swollen one does not hide the other tags.
+            file.seek(0)
+            tags = exifread.process_file(_Counted(file), details=False, extract_thumbnail=False)
     except TooMuch as error:
         notes.problem(error.code, error.text)
         return
@@ -53,6 +61,28 @@ def read_tags(file: BinaryIO | Window, notes: Notes) -> None:
         if name not in _NOT_SHOWN and not name.startswith("MakerNote Tag 0x"):
             group, _, short = name.partition(" ")
             notes.tag(short or name, _printable(short, tag), f"EXIF {group}")
+
+
+class _Counted:
+    """A file that may be read `MAX_READS` times: a length that lies costs no more than that. Raises `TooMuch`."""
+
+    def __init__(self, file: BinaryIO | Window) -> None:
+        self._file, self._left = file, MAX_READS
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As a file's."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As a file's."""
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuch("exif.too_large", "The EXIF block is larger than any honest one: a part was not read.")
+        return self._file.read(size)
 
 
 def _printable(name: str, tag: object) -> str:
