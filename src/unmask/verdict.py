@@ -174,10 +174,13 @@ def _strongest(fusion: Fusion, ratios: dict[str, float], findings: Sequence[Find
 def _why_silent(findings: Sequence[Finding], label: Label) -> tuple[Reason, ...]:
     if label == "no_sign_found":
         count = sum(f.score is not None for f in findings)
+        found = (
+            f"None of the {count} scored examinations found" if count > 1 else "The one scored examination did not find"
+        )
         return (
             Reason(
                 code="verdict.no_sign",
-                text=f"None of the {count} scored examinations found a sign of change. That is no proof of anything.",
+                text=f"{found} a sign of change. Absence of signs is not proof.",
             ),
         )
     if label != "inconclusive":

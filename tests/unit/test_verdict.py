@@ -63,7 +63,7 @@ def test_labels_follow_the_thresholds() -> None:
     assert quiet.probability < middle.probability < loud.probability
     assert loud.false_alarm_rate == 0.01
     assert [r.text for r in loud.reasons] == ["Loud.", "Loud."]
-    assert "no proof" in quiet.reasons[0].text
+    assert "not proof" in quiet.reasons[0].text
 
 
 def test_silence_is_a_ratio_of_one_and_not_a_half() -> None:
