@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from PIL import Image
 
 from unmask import DamagedMedia, LimitExceeded, Limits, Options
-from unmask.media.image import ImageView
+from unmask.media.image import MAX_PAGES, ImageView
 from unmask.subject import Subject
 
 
@@ -174,3 +176,61 @@ def test_orientation_is_applied_once_in_every_format(tmp_path: Path, name: str) 
     upright = picture.upright(picture.rgb)
     y, x = np.nonzero(upright[..., 0] > 128)
     assert (abs(x.mean() - 80) < 3) and (abs(y.mean() - 110) < 3)
+
+
+def saved(picture: Image.Image, format_: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def test_a_cmyk_jpeg_with_a_short_adobe_segment(tmp_path: Path) -> None:
+    whole = saved(Image.fromarray(gradient()).convert("CMYK"), "JPEG", quality=95)
+    at = whole.index(b"\xff\xee")
+    size = int.from_bytes(whole[at + 2 : at + 4], "big")
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    (tmp_path / "short.jpg").write_bytes(
+        whole[:at] + b"\xff\xee\x00\x0d" + whole[at + 4 : at + 15] + whole[at + 2 + size :]
+    )
+    short = view(tmp_path / "short.jpg").rgb
+    assert np.array_equal(short, view(tmp_path / "whole.jpg").rgb)
+    assert np.abs(short.astype(int) - gradient()).mean() < 12
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
+def test_text_that_unpacks_to_megabytes_does_not_hide_a_png(tmp_path: Path, kind: bytes) -> None:
+    packed = zlib.compress(b"x" * 5_000_000)
+    body = kind + (b"key\x00\x01\x00\x00\x00" if kind == b"iTXt" else b"key\x00\x00") + packed
+    whole = saved(Image.fromarray(gradient()), "PNG")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "a.png").write_bytes(whole[:33] + chunk + whole[33:])
+    assert np.array_equal(view(tmp_path / "a.png").rgb, gradient())
+
+
+def test_a_float_tiff_with_values_that_are_no_numbers(tmp_path: Path) -> None:
+    values = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (48, 1))
+    values[0, 0], values[1, 1], values[2, 2] = np.inf, np.nan, -np.inf
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert view(tmp_path / "a.tif").rgb[40, :, 0].tolist() == pytest.approx((np.linspace(0, 255, 64)), abs=1)
+
+
+def test_a_tiff_of_very_many_pages_is_counted_up_to_a_limit(tmp_path: Path) -> None:
+    tags = [(256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 8), (279, 64)]
+    size = 2 + 12 * len(tags) + 4
+    body = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags)
+    pages = [struct.pack("<H", len(tags)) + body + struct.pack("<I", 8 + size * (i + 1)) for i in range(20_000)]
+    (tmp_path / "a.tif").write_bytes(b"II*\x00\x08\x00\x00\x00" + b"".join(pages) + bytes(4))
+    started = time.monotonic()
+    assert view(tmp_path / "a.tif").frames == MAX_PAGES
+    assert time.monotonic() - started < 3
+
+
+def test_a_jpeg_with_a_hundred_xmp_segments_keeps_its_coefficients(tmp_path: Path) -> None:
+    whole = saved(Image.fromarray(gradient()), "JPEG", quality=90)
+    body = b"http://ns.adobe.com/xmp/extension/\x00" + b"0" * 200
+    segment = b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+    (tmp_path / "plain.jpg").write_bytes(whole)
+    (tmp_path / "deep.jpg").write_bytes(whole[:2] + segment * 100 + whole[2:])
+    deep, plain = view(tmp_path / "deep.jpg").jpeg, view(tmp_path / "plain.jpg").jpeg
+    assert deep is not None and plain is not None
+    assert np.array_equal(deep.luma, plain.luma)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from unmask.errors import DamagedMedia, LimitExceeded, MediaError
 from unmask.lazy import once
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 Image.MAX_IMAGE_PIXELS = None  # our own limit is checked on the header, before anything is decoded
 PREVIEW_SIDE = 1280
 PREVIEW_QUALITY = 80
+MAX_PAGES = 1000
 _ORIENTATION = 0x0112
+_PNG_TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+# The reader of coefficients gives up at fifty segments of a kind; depth maps in XMP have more.
+_MANY_SEGMENTS = 40
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,17 @@ class ImageView:
         with self._open() as image:
             self.width, self.height = image.size
             self.mode = image.mode
-            self.frames = int(getattr(image, "n_frames", 1) or 1) if self._counts_frames else 1
+            self.frames = self._count_frames(image)
             self.orientation = self._read_orientation(image)
             self.has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
             self.bit_depth = _bit_depth(image)
 
-    @property
-    def _counts_frames(self) -> bool:
-        # Counting the frames of an endless GIF would decode them all.
-        return self._subject.sniffed.format in ("tiff", "webp", "avif", "png")
+    def _count_frames(self, image: Image.Image) -> int:
+        """Frames or pages, `MAX_PAGES` at most; 1 for a GIF, whose frames could only be counted by decoding them."""
+        format_ = self._subject.sniffed.format
+        if format_ == "tiff":
+            return _count_pages(image)
+        return int(getattr(image, "n_frames", 1) or 1) if format_ in ("webp", "avif", "png") else 1
 
     def _open(self) -> Image.Image:
         subject = self._subject
@@ -76,7 +82,7 @@ class ImageView:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                image = Image.open(subject.path)
+                image = _open(subject.path, subject.sniffed.format)
             except Exception as error:
                 raise _damaged(error) from error
         pixels = image.size[0] * image.size[1]
@@ -173,6 +179,42 @@ class ImageView:
         return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def _open(path: Path, format_: str) -> Image.Image:
+    """The picture, not decoded. Text that Pillow refuses because it unpacks to megabytes does not hide a PNG."""
+    try:
+        return Image.open(path)
+    except ValueError:
+        if format_ != "png":
+            raise
+        return Image.open(io.BytesIO(_png_without_text(path.read_bytes())))
+
+
+def _png_without_text(data: bytes) -> bytes:
+    """A PNG without text and colour profile, which no view of the pixels needs."""
+    kept, at = [data[:8]], 8
+    while at + 8 <= len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in _PNG_TEXT:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
+
+
+def _count_pages(image: Image.Image) -> int:
+    pages = 1
+    try:
+        while pages < MAX_PAGES:
+            image.seek(pages)
+            pages += 1
+    except EOFError:
+        pass
+    except Exception:
+        return pages  # a damaged later page does not spoil the first
+    finally:
+        image.seek(0)
+    return pages
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F", "I;16", "I;16B", "I;16L", "I;16N"):
         return _scale_to_8_bit(image).convert("RGB")
@@ -182,15 +224,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    if image.mode == "CMYK" and image.info.get("adobe") is not None and image.format == "JPEG":
-        return (
-            ImageOps.invert(image).convert("RGB") if image.info.get("adobe_transform") is None else image.convert("RGB")
-        )
+    # CMYK in a JPEG is stored inverted, as Adobe does; Pillow has turned it back already.
     return image.convert("RGB")
 
 
 def _scale_to_8_bit(image: Image.Image) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image, np.float64))
+    values = np.nan_to_num(np.asarray(image, np.float64), copy=True, posinf=0.0, neginf=0.0)
     top = 65535.0 if image.mode.startswith("I") and values.max(initial=0) > 255 else values.max(initial=0)
     scaled = values * (255.0 / top) if top > 255 or (image.mode == "F" and top > 0) else values
     return Image.fromarray(np.clip(scaled, 0, 255).astype(np.uint8))
@@ -211,7 +250,11 @@ def _read_jpeg(path: Path) -> JpegView:
         # jpeglib wants a name that it can encode; a link with a plain name serves every path.
         with tempfile.TemporaryDirectory(prefix="unmask-") as folder:
             link = Path(folder) / "subject.jpg"
-            link.symlink_to(path.resolve())
+            lean = _without_application_data(path.read_bytes())
+            if lean is None:
+                link.symlink_to(path.resolve())
+            else:
+                link.write_bytes(lean)
             dct = jpeglib.read_dct(str(link))
             luma = np.ascontiguousarray(dct.Y)
             chroma = tuple(np.ascontiguousarray(c) for c in (dct.Cb, dct.Cr) if c is not None)
@@ -230,6 +273,19 @@ def _read_jpeg(path: Path) -> JpegView:
         progressive=bool(dct.progressive_mode),
         color_space=str(dct.jpeg_color_space),
     )
+
+
+def _without_application_data(data: bytes) -> bytes | None:
+    """A JPEG without its application segments (but JFIF's and Adobe's) where they are very many, else None."""
+    kept, at, left_out = [data[:2]], 2, 0
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] not in (0xD9, 0xDA):
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == 0xFE or (0xE1 <= data[at + 1] <= 0xEF and data[at + 1] != 0xEE):
+            left_out += 1
+        else:
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]]) if left_out > _MANY_SEGMENTS else None
 
 
 def _damaged(error: Exception) -> MediaError:
