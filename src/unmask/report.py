@@ -22,7 +22,7 @@ EvidenceKind = Literal["heatmap", "boxes", "segments", "plot", "fact"]
 class Frozen(BaseModel):
     """Base of all parts of a report: immutable, and unknown fields are an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Reason(Frozen):

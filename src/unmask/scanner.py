@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from unmask.card import find_cards
-from unmask.errors import SubjectError, UsageError
+from unmask.errors import LimitExceeded, MediaError, SubjectError, UsageError
 from unmask.execution.contract import READER, Examination, Executor, Job, reader_finding
 from unmask.options import Options
 from unmask.report import Report, SubjectInfo, Tool
@@ -125,11 +125,13 @@ class Scanner:
         shown = printable(name if name is not None else path.name)
         try:
             check_regular(path)
+            check_size(path, self.options.limits.bytes)
             before = sha256_of(path)
-        except SubjectError as error:
+        except (SubjectError, MediaError) as error:
             result = Examination(SubjectInfo(name=shown))
             result.findings[READER] = reader_finding(error.code, error.text)
-            return self._report(result, None, None, started)
+            size = _size(path) if isinstance(error, MediaError) else None
+            return self._report(result, None, size, started)
         assert self._executor is not None
         result = self._executor.examine(Job(path=str(path), name=shown, options=self.options, threads=threads))
         self._check_unchanged(path, before, result)
@@ -200,9 +202,29 @@ def check_regular(path: Path) -> None:
         raise SubjectError("subject.special", "This is a device, a pipe or a socket, not a file. Copy the data first.")
 
 
+def check_size(path: Path, limit: int) -> None:
+    """Refuse files above the byte limit, before a byte of them is read. Raises `SubjectError`, `LimitExceeded`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise SubjectError("subject.unreadable", f"Cannot read the file: {error.strerror}.") from error
+    if size > limit:
+        raise LimitExceeded(
+            "limit.bytes",
+            f"The file has {size / 1e6:.0f} MB; the limit is {limit / 1e6:.0f} MB. Raise it with --max-bytes.",
+        )
+
+
 def printable(name: str) -> str:
     """A file name that survives JSON: bytes that are not UTF-8 become ``\\xNN``; nothing else changes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "backslashreplace").decode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def _from_bytes(name: str) -> bool:
+    """Whether all surrogates in a name stand for bytes that are not UTF-8, as in names from a file system."""
+    return not any("\ud800" <= c <= "\udfff" and not "\udc80" <= c <= "\udcff" for c in name)
 
 
 def _size(path: Path) -> int | None:

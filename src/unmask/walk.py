@@ -26,7 +26,7 @@ class Walk:
 
     def __iter__(self) -> Iterator[Path]:
         for path in self.paths:
-            if path.is_dir():
+            if _is_folder(path):
                 yield from self._folder(path)
             else:
                 yield path
@@ -43,8 +43,11 @@ class Walk:
 
     def _wanted(self, path: Path) -> bool:
         """Media by content, or by name: a broken picture must be reported, not passed over."""
-        if not path.is_file():
-            return path.is_symlink()
+        try:
+            if not path.is_file():
+                return path.is_symlink()
+        except OSError:
+            return True
         if path.suffix.lower() in _SUFFIXES:
             return True
         try:
@@ -57,6 +60,14 @@ class Walk:
 
     def _note(self, error: OSError) -> None:
         self.problems.append(f"{error.filename}: {error.strerror}")
+
+
+def _is_folder(path: Path) -> bool:
+    """False where that cannot be known: the scanner says for each path why it cannot be opened."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def check_local(paths: Iterable[str]) -> None:

@@ -248,3 +248,87 @@ def test_a_full_disk_under_the_report_is_said(tmp_path: Path) -> None:
     assert found.returncode == 3
     assert "Cannot write" in found.stderr
     assert not list((tmp_path / "out").glob("*.part"))
+
+
+def test_paths_that_the_system_refuses_are_findings_and_the_others_are_examined(tmp_path: Path) -> None:
+    (tmp_path / "good.jpg").write_bytes(a_jpeg())
+    found = unmask("scan", "--json", *FAST, "x" * 300 + ".jpg", str(tmp_path / "good.jpg"))
+    assert found.returncode == 3
+    assert "File name too long" in found.stderr and "Free some space" not in found.stderr
+    assert reports(found)["good.jpg"]["findings"][0]["status"] != "failed"
+
+
+def test_a_file_of_terabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.jpg"
+    with path.open("wb") as file:
+        file.write(a_jpeg())
+        file.truncate(9 * 1024**4)
+    started = time.monotonic()
+    found = unmask("scan", "--json", str(path))
+    assert time.monotonic() - started < 10
+    report = reports(found)["sparse.jpg"]
+    assert report["findings"][0]["reason"]["code"] == "limit.bytes"
+    assert report["subject"]["bytes"] == 9 * 1024**4 and found.returncode == 3
+
+
+@pytest.mark.parametrize("arguments", [["report", "x\x1b[31m\n"], ["scan", "http://\x1b[31m"], ["scan", "--\x1b[31m"]])
+def test_no_message_of_an_error_reaches_the_terminal_raw(arguments: list[str]) -> None:
+    found = unmask(*arguments)
+    assert found.returncode == 2
+    assert "\x1b" not in found.stderr and "\\x1b" in found.stderr
+
+
+def test_a_stream_that_knows_only_ascii(tmp_path: Path) -> None:
+    path = tmp_path / "b\u00e9\u2028\x85.jpg"
+    path.write_bytes(a_jpeg())
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    found = unmask("scan", "--json", *FAST, str(path), env=environment, encoding="utf-8")
+    assert found.returncode == 0
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(found.stdout, "utf-8")
+    # Characters that end a line elsewhere do not end a line of JSON.
+    again = unmask("report", str(kept), env=environment, encoding="utf-8")
+    assert again.returncode == 0 and "b\u00e9" in again.stdout
+
+
+HOSTILE_VALUES = [
+    {"sha256": "/../../../x\x1b[31m"},
+    {"sha256": "\x1b[31m[bold]x[/nothing]"},
+    {"duration": float("nan")},
+    {"duration": 1e308},
+    {"width": -5, "height": 10**400},
+    {"format": "\x1b[31m"},
+]
+
+
+@pytest.mark.parametrize("values", HOSTILE_VALUES, ids=str)
+def test_a_hostile_report_neither_escapes_nor_breaks(tmp_path: Path, values: dict[str, object]) -> None:
+    (tmp_path / "good.jpg").write_bytes(a_jpeg())
+    report = reports(unmask("scan", "--json", *FAST, str(tmp_path / "good.jpg")))["good.jpg"]
+    report["subject"].update(values)
+    report["tool"]["options"] = {"only": 5, "skip": {"a": "<script>"}}
+    report["findings"][0]["detector"] = "\x1b]0;x\x07"
+    label = {"x": 1e308, "y": -1e308, "w": 10**400, "h": 5e-324, "label": "<script>\x1b"}
+    curve = {
+        "x": [1e308, -1e308, 10**400],
+        "series": [{"name": "\x1b", "y": [1e308, 5e-324, -1e308]}],
+        "marks": [label],
+    }
+    report["findings"][0]["evidence"] = [
+        {"kind": "boxes", "title": "\x1b", "data": {"boxes": [label], "lines": [[1e308, 2, 3, 10**400]]}},
+        {"kind": "plot", "title": "\x1b", "data": curve},
+        {"kind": "segments", "title": "\x1b", "data": {"segments": [{"start": -1e308, "end": 1e308, "label": 5}]}},
+    ]
+    chain = [{"label": str(i), "ingredients": [{"manifest": str(i + 1)}]} for i in range(3000)]
+    report["provenance"]["c2pa"] = {"present": True, "state": "\x1b", "manifests": chain}
+    report["verdict"]["abstained"] = [{"code": "not_examined.x", "text": "\x1b[31m"}]
+    kept = tmp_path / "kept.jsonl"
+    kept.write_text(json.dumps(report) + "\n")
+    out = tmp_path / "a" / "out"
+    found = unmask("report", str(kept), "--details", "--html", str(out))
+    assert "\x1b" not in found.stdout + found.stderr
+    assert found.returncode in (0, 2), found.stderr
+    pages = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.html"))
+    assert all(p.parent == Path("a/out") for p in pages)
+    assert len(pages) == (2 if found.returncode == 0 else 0)
+    assert not any("<script>\x1b" in (tmp_path / p).read_text() for p in pages)

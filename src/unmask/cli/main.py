@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.streams import drop_stdout, say
+from unmask.cli.streams import drop_stdout, say, set_encodings
 from unmask.errors import ExitCode, UnmaskError, UsageError
 from unmask.media import limits
 from unmask.options import Limits, Options
@@ -168,6 +168,7 @@ def main() -> None:
 
 def run_app(arguments: list[str]) -> int:
     """Run the command line and return its exit code."""
+    set_encodings()
     try:
         code = typer.main.get_command(app).main(arguments, prog_name="unmask", standalone_mode=False)
         # Output that was still buffered may fail only now: say so instead of dying at exit.

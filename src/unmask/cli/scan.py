@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from unmask.cli.streams import drop_stdout, undivided
+from unmask.cli.streams import drop_stdout, undivided, visible
 from unmask.errors import ExitCode, UsageError
 from unmask.options import Options
 from unmask.report import Report
@@ -71,10 +71,11 @@ def show_again(file: Path, html: Path | None, *, details: bool) -> None:
 def read_reports(file: Path) -> Iterator[Report]:
     """Reports from a JSON Lines file (``-``: stdin). Raises `UsageError` with the line that is wrong."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError("usage.report", f"Cannot read {file}: {error}.") from error
-    for number, line in enumerate(text.splitlines(), 1):
+        text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UsageError("usage.report", f"Cannot read {file}: {error.strerror}.") from error
+    # Not `splitlines`: JSON may hold characters that count as line ends elsewhere.
+    for number, line in enumerate(text.split(b"\n"), 1):
         if line.strip():
             try:
                 yield Report.model_validate_json(line)
@@ -103,7 +104,7 @@ def _conclude(reports: Sequence[Report], json_lines: bool, html: Path | None, de
         from unmask.render.html import write_index
 
         index = write_index(ordered, html)
-        Console(stderr=True, highlight=False).print(f"Report: {index}", markup=False, soft_wrap=True)
+        Console(stderr=True, highlight=False).print(f"Report: {visible(str(index))}", markup=False, soft_wrap=True)
     if json_lines or not ordered:
         return
     from unmask.render.text import detail, table
@@ -118,13 +119,13 @@ def _conclude(reports: Sequence[Report], json_lines: bool, html: Path | None, de
 def _exit_code(reports: Sequence[Report], walk: Walk, threshold: int | None, errors: Console) -> ExitCode:
     failed = [r for r in reports if not r.examined]
     for problem in walk.problems:
-        errors.print(f"Cannot read folder {problem}", markup=False)
+        errors.print(f"Cannot read folder {visible(problem)}", markup=False, soft_wrap=True)
     if walk.passed_over:
         errors.print(f"{walk.passed_over} other files in the folders are no media and were passed over.")
     if failed:
         errors.print(f"{len(failed)} of {len(reports)} files could not be examined fully:")
         for report in failed[:20]:
-            errors.print(f"  {_visible(report.subject.name)}: {_failure(report)}", markup=False, soft_wrap=True)
+            errors.print(f"  {visible(report.subject.name)}: {visible(_failure(report))}", markup=False, soft_wrap=True)
     if not reports and not walk.problems:
         errors.print("No pictures, films or recordings found here.")
     if threshold is not None and any(LABELS.index(r.verdict.label) >= threshold for r in reports):
@@ -134,11 +135,6 @@ def _exit_code(reports: Sequence[Report], walk: Walk, threshold: int | None, err
 
 def _failure(report: Report) -> str:
     return next(f.reason.text for f in report.findings if f.status == "failed")
-
-
-def _visible(name: str) -> str:
-    """Control characters shown, so that a hostile name cannot move the cursor or fake a line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
 
 
 def _threshold(label: str | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -10,10 +11,24 @@ import threading
 from collections.abc import Iterator
 
 
+def visible(text: str) -> str:
+    """Control characters shown, so that a hostile name cannot move the cursor or fake a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def say(text: str) -> None:
-    """A line on stderr."""
+    """A line on stderr, its control characters shown."""
     with contextlib.suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201 - the command line speaks
+        print(visible(text), file=sys.stderr)  # noqa: T201 - the command line speaks
+
+
+def set_encodings() -> None:
+    """Whatever the locale: no character ends the program, and pipes get UTF-8, as JSON demands."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace" if stream is sys.stderr else "replace")
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 def drop_stdout() -> None:

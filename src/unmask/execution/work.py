@@ -30,7 +30,6 @@ def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
 
     subject = Subject(Path(job.path), job.options, job.name)
     try:
-        check_size(subject)
         info = describe(subject)
     except (MediaError, SubjectError) as error:
         send({"type": "unreadable", "code": error.code, "text": error.text})
@@ -104,22 +103,6 @@ def _answer(card: Card, subject: Subject, options: Options) -> Finding:
     if not isinstance(finding, Finding) or finding.detector != card.id:
         return card.failed("detector.nonsense", f"{card.title} gave no finding of its own: please report it.")
     return finding
-
-
-def check_size(subject: Subject) -> None:
-    """Refuse files above the byte limit. Raises `SubjectError` or a `MediaError`."""
-    from unmask.errors import LimitExceeded
-
-    limit = subject.options.limits.bytes
-    try:
-        size = subject.size
-    except OSError as error:
-        raise SubjectError("subject.unreadable", f"Cannot read the file: {error.strerror}.") from error
-    if size > limit:
-        raise LimitExceeded(
-            "limit.bytes",
-            f"The file has {size / 1e6:.0f} MB; the limit is {limit / 1e6:.0f} MB. Raise it with --max-bytes.",
-        )
 
 
 def describe(subject: Subject) -> SubjectInfo:

@@ -42,7 +42,10 @@ def file_name(report: Report) -> str:
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", report.subject.name).strip("._-")[:MAX_NAME] or "subject"
     of_name = hashlib.sha256(report.subject.name.encode("utf-8", "backslashreplace")).hexdigest()
     # Subjects may share their content, or what is left of their names: both hashes tell them apart.
-    return f"{stem}-{(report.subject.sha256 or of_name)[:12]}{of_name[:4]}.html"
+    # A report may come from elsewhere: its hash is believed where it is one.
+    content = report.subject.sha256 or ""
+    content = content if re.fullmatch(r"[0-9a-f]{64}", content) else of_name
+    return f"{stem}-{content[:12]}{of_name[:4]}.html"
 
 
 def report_page(report: Report) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
+
+LARGEST = 1e60
 
 
 def numeral(value: Any, default: float = 0.0) -> float:
-    """A finite number, or ``default``."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    """A number that can be drawn, or ``default``; sums and quotients of such numbers are finite, too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
         return default
-    return float(value)
+    return float(value) if abs(value) >= 1 / LARGEST else 0.0
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:

@@ -116,19 +116,22 @@ def detail(report: Report) -> RenderableType:
     if rate := words.false_alarms(verdict):
         head.add_row("false alarms", rate)
     if report.subject.sha256:
-        head.add_row("sha256", report.subject.sha256)
+        head.add_row("sha256", Text(words.visible(report.subject.sha256)))
     parts: list[RenderableType] = [Text(""), Rule(Text(words.visible(report.subject.name), style="bold"), align="left")]
     parts += [head, Text(""), *(_finding(f, words.grade(f, verdict)) for f in words.sorted_findings(report))]
     missing = words.not_examined(verdict)
     if missing:
-        parts += [Text("Not examined", style="bold"), *(Padding(Text(m), (0, 0, 0, _INDENT)) for m in missing)]
+        parts += [
+            Text("Not examined", style="bold"),
+            *(Padding(Text(words.visible(m)), (0, 0, 0, _INDENT)) for m in missing),
+        ]
     return Group(*parts)
 
 
 def _finding(finding: Finding, grade: str) -> RenderableType:
     head = Text.assemble(
         (words.visible(finding.about.title), "bold"),
-        f"  {finding.detector}  ",
+        f"  {words.visible(finding.detector)}  ",
         (words.GRADE_WORDS[grade], _GRADE_STYLES.get(grade, "dim")),
         f"  {finding.score:.2f}" if finding.score is not None else "",
     )

@@ -18,6 +18,7 @@ from unmask.report import Evidence, Finding, Report
 
 MAX_TIMES = 40
 MAX_VALUE = 1500
+MAX_MANIFESTS = 50
 ANNEX_LIMIT = 400_000
 _LEFT_OUT = "left out here: see the JSON report"
 # What a C2PA action means, in plain words (C2PA specification, chapter on actions).
@@ -203,13 +204,17 @@ class View:
     def subject_facts(self) -> list[tuple[str, str]]:
         """What is known of the file, as rows."""
         s = self.report.subject
-        rows = [("Name", words.visible(s.name)), ("SHA-256", s.sha256 or "could not be read")]
+        rows = [("Name", words.visible(s.name)), ("SHA-256", words.visible(s.sha256 or "could not be read"))]
         rows += [("Size", words.size(s.bytes))] if s.bytes is not None else []
-        rows += [("Kind", f"{s.kind}, {s.format or 'unknown format'}")]
+        rows += [("Kind", words.visible(f"{s.kind}, {s.format or 'unknown format'}"))]
         rows += [("Picture", f"{s.width:,} × {s.height or 0:,} pixels")] if s.width else []
         rows += [("Length", words.clock(s.duration))] if s.duration is not None else []
         named = ((_FACTS.get(k, k.replace("_", " ").capitalize()), v) for k, v in s.facts.items())
         return rows + [(words.visible(name), show(v)) for name, v in named if v not in (None, "", [], {})]
+
+    def asked(self, option: str) -> list[str]:
+        """The questions that ``only`` or ``skip`` named."""
+        return [words.visible(q) for q in texts(self.report.tool.options.get(option))]
 
     def tags(self) -> list[tuple[str, str, str]]:
         """Metadata tags: (name, value, source)."""
@@ -262,7 +267,7 @@ class View:
         ingredients = []
         for item in dicts(manifest.get("ingredients")):
             label = str(item.get("manifest"))
-            inner = by_label.get(label) if label not in seen else None
+            inner = by_label.get(label) if label not in seen and len(seen) < MAX_MANIFESTS else None
             nested = self._tree(inner, by_label, seen) if inner else None
             relation = _RELATIONS.get(str(item.get("relationship")), words.visible(item.get("relationship") or ""))
             ingredients.append(
@@ -304,8 +309,9 @@ class View:
 
 def _size(report: Report) -> tuple[int, int]:
     """Width and height of the upright picture; of the first map where there is no picture."""
-    if report.subject.width and report.subject.height:
-        return report.subject.width, report.subject.height
+    width, height = numeral(report.subject.width), numeral(report.subject.height)
+    if width >= 1 and height >= 1:
+        return int(width), int(height)
     for finding in report.findings:
         for evidence in finding.evidence:
             data = evidence.data or {}

@@ -260,7 +260,7 @@ def size(count: int) -> str:
 
 def clock(seconds: float, fine: bool = True) -> str:
     """``1:02:03``, ``0:12.5``: tenths only where they are asked for and say something."""
-    tenths = round(max(0.0, seconds) * 10)
+    tenths = round(min(max(0.0, seconds), 1e12) * 10)
     whole, tenth = divmod(tenths, 10)
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
