@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -246,3 +247,24 @@ def test_preparation_that_cannot_begin_is_left_out(broken: str, monkeypatch: pyt
     preparation.begin()
     preparation.collect(wait=True)
     assert SHORT not in runtime._compiled
+
+
+def test_opening_a_model_starts_no_process_makes_no_connection_and_writes_nothing_home(tmp_path: Path) -> None:
+    code = """
+import sys
+seen = []
+sys.addaudithook(lambda e, a: seen.append(e) if e.split(".")[0] in ("socket", "subprocess") or "fork" in e else None)
+from unmask.models.runtime import open_model
+open_model("face-landmark-1")
+print(seen)
+"""
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "TF_BUILD", "JENKINS_URL")}
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
@@ -131,7 +132,7 @@ class Preparation:
         names = [n for i, n in enumerate(model_names()) if self._marks[i] and n not in self._tried]
         if self._child or not names:
             return
-        import openvino  # noqa: F401 - imported once here, every later child has it
+        _openvino()  # imported once here, every later child has it
 
         self._tried.update(names)
         self._names = names
@@ -193,11 +194,30 @@ def _compile(card: ModelCard, threads: int) -> Any:
         ) from error
 
 
+def _openvino() -> Any:
+    """OpenVINO's module, imported without its telemetry.
+
+    `import openvino` starts a process that sends an event over the network and writes a client number into the home
+    folder. Unmask makes no connection, and a fork in the middle of an examination stops SciPy's threads. Where the
+    telemetry package cannot be imported, OpenVINO uses its own stub.
+    """
+    name = "openvino_telemetry"
+    if "openvino" not in sys.modules and name not in sys.modules:
+        sys.modules[name] = None  # type: ignore[assignment]  # the import system's way to say: not here
+        try:
+            import openvino
+        finally:
+            del sys.modules[name]
+    import openvino
+
+    return openvino
+
+
 def _engine() -> Any:
     global _core  # noqa: PLW0603 - one engine a process, made at first use
     with _lock:
         if _core is None:
-            import openvino
+            openvino = _openvino()
 
             _core = openvino.Core()
         return _core
