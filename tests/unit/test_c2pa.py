@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,13 @@ def test_bundled_lists_and_their_licence() -> None:
         assert len(x509.load_pem_x509_certificates((TRUST / name).read_bytes())) == count
     assert "CC BY 4.0" in (TRUST / "LICENCE.md").read_text("utf-8")
     assert read_card(CARD.folder, CARD.module).kinds == ("image", "video", "audio")
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_film_of_very_many_boxes_costs_little(tmp_path: Path, inside: bool) -> None:
+    boxes = b"\x00\x00\x00\x08free" * 500_000
+    body = (len(boxes) + 8).to_bytes(4, "big") + b"moov" + boxes if inside else boxes
+    (tmp_path / "a.mp4").write_bytes(b"\x00\x00\x00\x14ftypisom\x00\x00\x00\x00isom" + body)
+    started = time.monotonic()
+    assert read(tmp_path / "a.mp4", sniff(tmp_path / "a.mp4"))["state"] == "unreadable"
+    assert time.monotonic() - started < 5

@@ -137,3 +137,20 @@ def test_waveform(tmp_path: Path) -> None:
 
 def test_kit_riff_bomb(kit: Path) -> None:
     assert Subject(kit / "provenance" / "riff_bomb_1000.wav").audio.native.shape[0] == 1
+
+
+def test_more_channels_than_are_read_is_no_damage(tmp_path: Path) -> None:
+    subject = Subject(write_wav(tmp_path / "a.wav", np.tile(tone(), (12, 1))))
+    with pytest.raises(UnsupportedMedia, match="12 channels"):
+        _ = subject.audio
+
+
+def test_bw64_is_read_as_wave(tmp_path: Path) -> None:
+    plain = write_wav(tmp_path / "a.wav", tone()[None]).read_bytes()
+    at = plain.index(b"data") + 4
+    size = plain[at : at + 4]
+    sizes = b"ds64" + (28).to_bytes(4, "little") + len(plain).to_bytes(8, "little") + size + bytes(16)
+    big = b"BW64\xff\xff\xff\xffWAVE" + sizes + plain[12:at] + b"\xff\xff\xff\xff" + plain[at + 4 :]
+    (tmp_path / "b.wav").write_bytes(big)
+    assert np.array_equal(Subject(tmp_path / "b.wav").audio.native, Subject(tmp_path / "a.wav").audio.native)
+    assert not Subject(tmp_path / "b.wav").metadata["contradictions"]

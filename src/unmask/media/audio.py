@@ -71,7 +71,13 @@ class AudioView:
         return open_container(self._subject.path, self.container)
 
     def _check(self) -> None:
-        if not (0 < self.rate <= MAX_RATE and 0 < self.channels <= MAX_CHANNELS):
+        if self.channels > MAX_CHANNELS:
+            raise UnsupportedMedia(
+                "media.unsupported",
+                f"The recording has {self.channels} channels; Unmask reads up to {MAX_CHANNELS}. "
+                "Export the channels in question to a file of their own.",
+            )
+        if not (0 < self.rate <= MAX_RATE and self.channels > 0):
             raise DamagedMedia(
                 "media.damaged",
                 f"The file claims {self.channels} sound channels at {self.rate} Hz, which cannot be: it is damaged.",

@@ -169,7 +169,7 @@ def _simple(head: bytes) -> str | None:
 
 
 def _riff(head: bytes) -> str | None:
-    if head[:4] in (b"RIFF", b"RF64", b"RIFX"):
+    if head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX"):
         return {b"WAVE": "wav", b"WEBP": "webp", b"AVI ": "avi"}.get(head[8:12])
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return "aiff"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from unmask.media.limits import MAX_BOX_DEPTH, MAX_BOXES
 from unmask.provenance.jpeg import note_trailing
@@ -92,6 +93,24 @@ def read_isobmff(source: Source, notes: Notes) -> None:
         stack.append((start, end, f"{parent}/{name}"))
     notes.fact("boxes", top)
     _finish(notes, movie)
+
+
+def more_boxes(path: Path, limit: int) -> bool:
+    """Whether a file has more than ``limit`` boxes; stops counting there. Raises OSError."""
+    with Source(path, budget=16 * limit + 64) as source:
+        stack, count = [(0, source.size)], 0
+        while stack and count <= limit:
+            offset, stop = stack.pop()
+            if offset + 8 > stop:
+                continue
+            count += 1
+            name, body, end = _head(source, offset, stop)
+            if end <= offset:
+                continue
+            stack.append((min(end, stop), stop))
+            if name in _PLAIN and len(stack) < MAX_BOX_DEPTH:
+                stack.append((body, min(end, stop)))
+        return count > limit
 
 
 def _head(source: Source, offset: int, stop: int) -> tuple[str, int, int]:

@@ -36,7 +36,7 @@ def read_riff(source: Source, notes: Notes) -> None:
     declared = int.from_bytes(head[4:8], order)
     notes.fact("form", decode(head[8:12]))
     end = 8 + declared + declared % 2
-    if head[:4] == b"RF64" or declared in _STREAMING:
+    if head[:4] in (b"RF64", b"BW64") or declared in _STREAMING:
         end = source.size
         notes.fact("size_left_open", True)
     elif declared + 8 > source.size:
