@@ -36,12 +36,12 @@ def find_shifts(
     agree there.
     """
     h, w = (scipy.fft.next_fast_len(n, real=True) for n in residual.shape)
-    spectrum = _flattened(scipy.fft.fft2(residual, (h, w), workers=2))
+    spectrum = _flattened(scipy.fft.fft2(residual, (h, w)))
     found: list[tuple[float, Transform]] = []
     for sx, sy in ((1, 1), (-1, 1), (1, -1)):
         turned = spectrum[::sy, ::sx]
         turned = np.roll(turned, (1 if sy < 0 else 0, 1 if sx < 0 else 0), (0, 1))
-        surface = scipy.fft.ifft2(spectrum * turned.conj(), workers=2).real.astype(np.float32)
+        surface = scipy.fft.ifft2(spectrum * turned.conj()).real.astype(np.float32)
         if sx == sy == 1:
             _blank_origin(surface, int(min_distance))
         for y, x, z in _peaks(surface, min_z, 4 * at_most):
