@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioView", "ImageView", "Subject", "VideoView", "sha256_of"]
 
-_CHUNK = 1 << 20
-
 
 class Subject:
     """One file, identified by SHA-256.
@@ -130,11 +128,8 @@ def sha256_of(path: Path) -> str:
     Raises:
         SubjectError: the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SubjectError("subject.unreadable", f"Cannot read {path.name!r}: {error.strerror}.") from error
-    return digest.hexdigest()

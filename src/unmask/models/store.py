@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).parent
 CARD_NAME = "model.toml"
-_CHUNK = 1 << 20
 
 
 class ModelFile(Frozen):
@@ -114,17 +113,14 @@ class ModelCard(Frozen):
 
 def sha256_of(path: Path, card: ModelCard) -> str:
     """SHA-256 of one of the card's files, hex. Raises `ModelError` where it cannot be read."""
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(
             "model.missing",
             f"The file {path.name} of the model {card.name} cannot be read ({error.strerror}): install Unmask again.",
         ) from error
-    return digest.hexdigest()
 
 
 def read_model_card(folder: Path) -> ModelCard:
