@@ -59,7 +59,7 @@ class _Movie:
 
 
 def read_isobmff(source: Source, notes: Notes) -> None:
-    """Boxes, tags and tracks of the file; see `unmask.provenance.container` for what is concluded."""
+    """Boxes, tags and tracks of the file; see `unmask.provenance.contradictions` for what is concluded."""
     movie = _Movie()
     top: list[str] = []
     stack: list[tuple[int, int, str]] = [(0, source.size, "")]
