@@ -91,6 +91,7 @@ class Card(Frozen):
     labels: dict[str, Label] = Field(default_factory=dict)
     parameters: dict[str, float] = Field(default_factory=dict)
     calibration: Calibration | None = None
+    strata: dict[str, Calibration] = Field(default_factory=dict)
     false_alarms: dict[str, FalseAlarms] = Field(default_factory=dict)
     trained_on: str = "nothing: no part of it was trained"
     known_misses: tuple[str, ...] = ()
@@ -107,19 +108,46 @@ class Card(Frozen):
         examine: Callable[[Subject, Options], Finding] = module.examine
         return examine
 
+    def calibration_for(self, stratum: str | None) -> Calibration | None:
+        """The table for an answer given in ``stratum`` (a quality, or which model answered); None: not calibrated.
+
+        A card without strata has one table for all.
+        """
+        if stratum is None or not self.strata:
+            return self.calibration
+        return self.strata.get(stratum)
+
     # The four ways a detector may answer ---------------------------------------------------------------
 
-    def ok(self, code: str, text: str, raw_score: float | None = None, evidence: Sequence[Evidence] = ()) -> Finding:
-        """The question was answered. ``raw_score``: larger means more manipulated; None for facts only."""
+    def ok(
+        self,
+        code: str,
+        text: str,
+        raw_score: float | None = None,
+        evidence: Sequence[Evidence] = (),
+        stratum: str | None = None,
+    ) -> Finding:
+        """The question was answered.
+
+        Args:
+            code: stable word for machines.
+            text: a sentence for people.
+            raw_score: larger means more manipulated; None for facts only.
+            evidence: what a person can look at.
+            stratum: the key in the card's ``[strata]`` whose calibration holds for this answer.
+        """
         if raw_score is not None and not math.isfinite(raw_score):
             return self.failed("detector.not_finite", f"The detector gave {raw_score} instead of a number.")
         if raw_score is not None:
             # Sums in another order differ in the last digits; a finding must not.
             raw_score = float(f"{raw_score:.9g}")
+        if stratum is not None and self.strata and stratum not in self.strata:
+            return self.failed("detector.nonsense", f"The detector answered in {stratum!r}, which its card lacks.")
+        calibration = self.calibration_for(stratum)
         score = None
-        if raw_score is not None and self.calibration is not None:
-            score = self.calibration.probability(raw_score)
-        return self._finding("ok", code, text, raw_score, score, evidence)
+        if raw_score is not None and calibration is not None:
+            score = calibration.probability(raw_score)
+        return self._finding("ok", code, text, raw_score, score, evidence, stratum)
 
     def declined(self, code: str, text: str, evidence: Sequence[Evidence] = ()) -> Finding:
         """The question applies, but this subject does not allow an answer (too small, too compressed …)."""
@@ -141,6 +169,7 @@ class Card(Frozen):
         raw_score: float | None,
         score: float | None,
         evidence: Sequence[Evidence],
+        stratum: str | None = None,
     ) -> Finding:
         return Finding(
             detector=self.id,
@@ -150,6 +179,7 @@ class Card(Frozen):
             status=status,
             raw_score=raw_score,
             score=score,
+            stratum=stratum,
             reason=Reason(code=code, text=text),
             evidence=tuple(evidence),
         )

@@ -79,7 +79,8 @@ class Finding(Frozen):
 
     ``raw_score`` is the detector's own number (larger means more manipulated); ``score`` is its calibrated
     probability in 0..1 at even prior odds, or None. Both are None unless ``status`` is ``ok``: no answer is
-    never written as 0.5.
+    never written as 0.5. ``stratum`` names the calibration that the score comes from, where a detector has several:
+    one for each quality of subject, or for each model that may answer.
     """
 
     detector: str
@@ -89,6 +90,7 @@ class Finding(Frozen):
     status: Status
     raw_score: float | None = Field(default=None, allow_inf_nan=False)
     score: float | None = Field(default=None, ge=0, le=1)
+    stratum: str | None = None
     reason: Reason
     evidence: tuple[Evidence, ...] = ()
     seconds: float = Field(default=0.0, ge=0)

@@ -114,8 +114,9 @@ def log_ratios(findings: Iterable[Finding], cards: dict[str, Card]) -> dict[str,
     out: dict[str, float] = {}
     for finding in findings:
         card = cards.get(finding.detector)
-        if card and card.calibration and finding.status == "ok" and finding.raw_score is not None:
-            out[finding.detector] = card.calibration.log_ratio(finding.raw_score)
+        calibration = card.calibration_for(finding.stratum) if card else None
+        if calibration and finding.status == "ok" and finding.raw_score is not None:
+            out[finding.detector] = calibration.log_ratio(finding.raw_score)
     return out
 
 

@@ -16,7 +16,8 @@ facts never has one. How well each works stands in [evaluation.md](evaluation.md
 A card has these fields: `id`, `version`, `title`, `question`, `why`, `innocent_causes`, `kinds`, `formats` (all where
 empty), `licence`, `papers`, `min_side` (px), `max_pixels`, `min_seconds`, `scored`, `labels` (reason code to the least
 label of the verdict), `parameters` (numbers the decision rests on), `calibration` (raw score to log10 likelihood ratio,
-with the material it was fitted on), `false_alarms` (share of bona fide media by kind on which the detector alone
+with the material it was fitted on), `strata` (by name, the same for one quality of subject or one model that may
+answer; the finding's `stratum` says which was used), `false_alarms` (share of bona fide media by kind on which the detector alone
 reached suspicion), `trained_on`, `known_misses`.
 """
 
@@ -42,9 +43,12 @@ def section(card: Card) -> str:
     ]
     if any(limits):
         lines += [f"*Needs* {', '.join(filter(None, limits))}.", ""]
-    if card.calibration:
-        c = card.calibration
-        lines += [f"*Calibrated* on {c.fitted_on}: {c.n_bona_fide} bona fide and {c.n_manipulated} manipulated.", ""]
+    tables = {"": card.calibration, **card.strata}
+    for stratum, c in tables.items():
+        if c:
+            where = f" ({stratum})" if stratum else ""
+            count = f"{c.n_bona_fide} bona fide and {c.n_manipulated} manipulated"
+            lines += [f"*Calibrated*{where} on {c.fitted_on}: {count}.", ""]
     if card.labels:
         lines += [
             "*Labels that facts demand:* " + ", ".join(f"`{k}` → `{v}`" for k, v in card.labels.items()) + ".",

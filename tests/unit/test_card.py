@@ -37,10 +37,30 @@ def test_good_card(tmp_path: Path) -> None:
     assert found.ok("a", "A.", 2.0).score is None, "no calibration, no score"
 
 
+TABLE = "fitted_on='x'\nn_bona_fide=9\nn_manipulated=9\nraw=[0,1]\nlog10_lr="
+
+
+def test_each_stratum_has_its_own_calibration(tmp_path: Path) -> None:
+    text = f"{GOOD}[calibration]\n{TABLE}[0,1]\n[strata.tower]\n{TABLE}[0,2]\n[strata.small]\n{TABLE}[0,0.5]\n"
+    found = card(tmp_path, text)
+    tower, small, plain = (found.ok("a", "A.", 1.0, stratum=s) for s in ("tower", "small", None))
+    assert [f.stratum for f in (tower, small, plain)] == ["tower", "small", None]
+    assert tower.score is not None and small.score is not None and plain.score is not None
+    assert tower.score > plain.score > small.score > 0.5
+    wrong = found.ok("a", "A.", 1.0, stratum="other")
+    assert (wrong.status, wrong.reason.code) == ("failed", "detector.nonsense")
+
+
+def test_a_card_without_strata_has_one_calibration_for_all(tmp_path: Path) -> None:
+    found = card(tmp_path, f"{GOOD}[calibration]\n{TABLE}[0,1]\n").ok("a", "A.", 1.0, stratum="any")
+    assert found.score == pytest.approx(10 / 11) and found.stratum == "any"
+
+
 @pytest.mark.parametrize(
     ("text", "word"),
     [
         ("id = ", "TOML"),
+        (f"{GOOD}[strata.x]\n{TABLE}[1,0]", "decrease"),
         (GOOD.replace('id = "image.test"', 'id = "Image Test"'), "id"),
         (GOOD + "colour = 1\n", "colour"),
         (GOOD.replace("scored = true", ""), "scored"),

@@ -9,7 +9,7 @@ import pytest
 from unmask.card import Calibration, Card
 from unmask.errors import CardError
 from unmask.report import Finding
-from unmask.verdict import LABELS, Fusion, Rules, false_alarm_rate, fuse, read_rules
+from unmask.verdict import LABELS, Fusion, Rules, false_alarm_rate, fuse, log_ratios, read_rules
 
 CALIBRATION = Calibration(raw=(0, 10), log10_lr=(-1, 2), fitted_on="made", n_bona_fide=100, n_manipulated=100)
 
@@ -89,6 +89,16 @@ def test_too_little_weight_answered_is_inconclusive_but_a_strong_sign_counts() -
 
 def test_a_failure_forbids_no_sign_found() -> None:
     assert verdict(A.ok("a", "Quiet.", 0), B.failed("x", "Broke.")).label == "inconclusive"
+
+
+def test_the_calibration_of_the_stratum_counts() -> None:
+    strong = CALIBRATION.model_copy(update={"log10_lr": (-1, 4)})
+    towered = A.model_copy(update={"strata": {"tower": strong, "small": CALIBRATION}})
+    by_stratum = {
+        s: log_ratios((towered.ok("a", "A.", 10, stratum=s),), {"image.a": towered})["image.a"]
+        for s in ("tower", "small")
+    }
+    assert by_stratum == {"tower": 4, "small": 2}
 
 
 def test_facts_set_a_least_label() -> None:
