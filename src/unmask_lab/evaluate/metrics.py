@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Measure = Callable[[Floats, Bools], float]
+"""Of scores (larger is more manipulated) and truth (True for manipulated)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,33 @@ def eer(scores: Floats, truth: Bools) -> float:
     alarms = 1 - np.searchsorted(negative, values, "left") / len(negative)
     i = int(np.argmin(np.abs(missed - alarms)))
     return float((missed[i] + alarms[i]) / 2)
+
+
+def roc(scores: Floats, truth: Bools) -> tuple[Floats, Floats]:
+    """False-alarm rate and share found, from the strictest threshold (0, 0) to the mildest (1, 1)."""
+    if not truth.any() or truth.all():
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(-scores, kind="stable")
+    last = np.r_[scores[order][1:] != scores[order][:-1], True]
+    hits, alarms = np.cumsum(truth[order])[last], np.cumsum(~truth[order])[last]
+    return np.r_[0.0, alarms / (~truth).sum()], np.r_[0.0, hits / truth.sum()]
+
+
+def det(scores: Floats, truth: Bools) -> tuple[Floats, Floats]:
+    """False-alarm rate and miss rate along the threshold (Martin et al. 1997); plot both on `probit` axes."""
+    alarms, found = roc(scores, truth)
+    return alarms, 1 - found
+
+
+def probit(rate: Floats, least: float = 1e-3) -> Floats:
+    """Standard normal quantile of a rate, clipped to ``least``: equal-variance normal scores give a straight line."""
+    return np.asarray(ndtri(np.clip(rate, least, 1 - least)), np.float64)
+
+
+def within_sources(scores: Floats, truth: Bools, sources: NDArray[np.str_]) -> dict[str, float]:
+    """AUC inside each source that gives files of both classes: there they differ in little but the label."""
+    each = ((str(s), sources == s) for s in np.unique(sources[truth]))
+    return {name: auc(scores[i], truth[i]) for name, i in each if not truth[i].all()}
 
 
 def ece(probabilities: Floats, truth: Bools, bins: int = 10) -> float:
