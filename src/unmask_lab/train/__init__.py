@@ -1,0 +1,1 @@
+"""Training: one loop, one export, one readable recipe a question."""
