@@ -13,6 +13,7 @@ from typing import Literal
 
 Half = Literal["calibration", "test"]
 WEB = "web photograph"
+READ = "read speech"
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,20 @@ def read_kit(kit: Path, modality: str, half: Half) -> dict[str, list[Item]]:
 
 
 @cache
-def _kinds() -> dict[str, str]:
-    table = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text("utf-8"))
-    return {source: kind for kind, sources in table.items() for source in sources}
+def _kinds(table: str = "") -> dict[str, str]:
+    """Source (or, for ``audio_corpus``, the corpus that the manifest names) to kind; pictures' kinds by default."""
+    found = tomllib.loads(Path(__file__).with_name("kinds.toml").read_text("utf-8"))
+    kinds = found[table] if table else {kind: names for kind, names in found.items() if isinstance(names, list)}
+    return {name: kind for kind, names in kinds.items() for name in names}
 
 
-def kind_of_source(source: str, modality: str = "image") -> str:
-    """The kind of real media a source holds, for the columns of false alarms."""
+def kind_of_source(source: str, modality: str = "image", corpus: str = "") -> str:
+    """The kind of real media a source holds, for the columns of false alarms.
+
+    ``corpus``: what the kit's manifest calls ``method`` of a bona fide recording; one source may hold several.
+    """
     if modality == "image":
         return _kinds().get(source, WEB)
-    return {"audio": "recording", "video": "film"}[modality]
+    if modality == "audio":
+        return _kinds("audio_corpus").get(corpus) or _kinds("audio_source").get(source, READ)
+    return "film"

@@ -156,4 +156,8 @@ def test_evaluation_resumes_and_runs_changed_files_again(forged: Path, tmp_path:
 def test_unknown_sources_are_web_photographs() -> None:
     assert kind_of_source("never-seen") == "web photograph"
     assert kind_of_source("metadata-extractor-images") == "camera original"
-    assert kind_of_source("anything", "audio") == "recording"
+    assert kind_of_source("anything", "audio") == "read speech"
+    assert kind_of_source("zhouyong64-winter", "audio", "NUS48E-singing") == "singing"
+    assert kind_of_source("zhouyong64-winter", "audio", "winter-vc-sources") == "read speech"
+    assert kind_of_source("klchang-speakerrecognition", "audio") == "telephone"
+    assert kind_of_source("anything", "video") == "film"
