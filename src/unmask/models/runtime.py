@@ -94,9 +94,14 @@ def open_card(card: ModelCard, threads: int = 1) -> Session:
 
 
 def settings(threads: int) -> dict[str, Any]:
-    """OpenVINO's settings: float32 whatever the processor offers, so that numbers agree between machines."""
+    """OpenVINO's settings: float32 whatever the processor offers, so that numbers agree between machines.
+
+    Weights stored as int8 would otherwise have their inputs brought to int8 at run time on processors with VNNI:
+    faster, and other numbers (a group size of 0 turns that off).
+    """
     return {
         "INFERENCE_PRECISION_HINT": "f32",
+        "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
     }
