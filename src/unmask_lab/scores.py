@@ -87,15 +87,17 @@ def read(path: Path) -> list[Score]:
         LabError: no such file, no rows, a missing column, a label other than 0 and 1, a score that is no number.
     """
     if not path.is_file():
-        raise LabError(f"{path}: there is no such score table.")
+        raise LabError("scores.missing", f"{path}: there is no such score table.")
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         missing = [name for name in REQUIRED if name not in (reader.fieldnames or ())]
         if missing:
-            raise LabError(f"{path}: the columns {', '.join(missing)} are missing; a score table needs them.")
+            raise LabError(
+                "scores.columns", f"{path}: the columns {', '.join(missing)} are missing; a score table needs them."
+            )
         rows = [_row(path, reader.line_num, row) for row in reader if None not in row.values()]
     if not rows:
-        raise LabError(f"{path}: the table has no rows, so there is nothing to judge.")
+        raise LabError("scores.empty", f"{path}: the table has no rows, so there is nothing to judge.")
     return rows
 
 
@@ -105,7 +107,7 @@ def two_classes(rows: Sequence[Score], what: str = "the table") -> None:
     if found != {0, 1}:
         there = {0: "bona fide", 1: "synthetic or manipulated"}
         lacking = " and ".join(there[i] for i in (0, 1) if i not in found)
-        raise LabError(f"{what} has no scored {lacking} files; both classes are needed.")
+        raise LabError("scores.one_class", f"{what} has no scored {lacking} files; both classes are needed.")
 
 
 @dataclass(frozen=True)
@@ -228,13 +230,16 @@ def _row(path: Path, line: int, row: dict[str, str]) -> Score:
     values.setdefault("question", "")
     label = row["label"].strip()
     if label not in ("0", "1"):
-        raise LabError(f"{where}: the label is {label!r}; it must be 0 (bona fide) or 1 (synthetic or manipulated).")
+        raise LabError(
+            "scores.label",
+            f"{where}: the label is {label!r}; it must be 0 (bona fide) or 1 (synthetic or manipulated).",
+        )
     values["status"] = row.get("status") or "ok"
     raw = _number(where, "raw", row["raw"])
     if values["status"] == "ok" and not math.isfinite(raw):
-        raise LabError(f"{where}: the score of {row['path']} is {row['raw']!r}, not a number.")
+        raise LabError("scores.not_a_number", f"{where}: the score of {row['path']} is {row['raw']!r}, not a number.")
     if not row["source"]:
-        raise LabError(f"{where}: {row['path']} names no source; splits and intervals need it.")
+        raise LabError("scores.source", f"{where}: {row['path']} names no source; splits and intervals need it.")
     return Score(
         **{k: str(v) for k, v in values.items()},
         label=int(label),
@@ -252,4 +257,4 @@ def _number(where: str, name: str, text: str) -> float:
     try:
         return float(text) if text else math.nan
     except ValueError as error:
-        raise LabError(f"{where}: {name} is {text!r}, not a number.") from error
+        raise LabError("scores.not_a_number", f"{where}: {name} is {text!r}, not a number.") from error
