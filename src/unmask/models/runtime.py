@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -107,6 +108,12 @@ def settings(threads: int) -> dict[str, Any]:
     }
 
 
+def compile_file(path: Path, threads: int = 1) -> Any:
+    """OpenVINO's compiled form of a network file, no card asked. Raises RuntimeError where it cannot be read."""
+    core = _engine()
+    return core.compile_model(core.read_model(path), DEVICE, settings(threads))
+
+
 class Preparation:
     """Compiled forms of models, made beside the examinations by a process that forks for each subject.
 
@@ -192,7 +199,7 @@ def _compile(card: ModelCard, threads: int) -> Any:
     try:
         if _compiled.get(card.name):
             return core.import_model(_compiled[card.name], DEVICE, settings(threads))
-        return core.compile_model(core.read_model(path), DEVICE, settings(threads))
+        return compile_file(path, threads)
     except RuntimeError as error:
         raise ModelError(
             "model.unreadable", f"OpenVINO cannot open the model {card.name}: {str(error).splitlines()[-1]}."
