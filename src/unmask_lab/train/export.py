@@ -111,8 +111,9 @@ def to_onnx(module: Any, tensors: Mapping[str, Any], outputs: Sequence[str]) -> 
     buffer = io.BytesIO()
     try:
         with warnings.catch_warnings():
-            # The exporter by tracing needs no further package and OpenVINO reads what it writes.
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            # The tracing exporter needs no further package and OpenVINO reads what it writes; it warns that it is
+            # the older one and that shapes are fixed, which is wanted.
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 module,
                 tuple(tensors.values()),
@@ -123,9 +124,8 @@ def to_onnx(module: Any, tensors: Mapping[str, Any], outputs: Sequence[str]) -> 
                 dynamo=False,
             )
     except Exception as error:  # the exporter raises whatever the module's operations raise
-        raise LabError(
-            "export.graph", f"torch cannot write this module as ONNX: {str(error).splitlines()[0]}"
-        ) from error
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise LabError("export.graph", f"torch cannot write this module as ONNX: {what}") from error
     return onnx.load_model_from_string(buffer.getvalue())
 
 
