@@ -106,8 +106,9 @@ class Verdict(Frozen):
     """The fused answer.
 
     ``probability`` (0..1) is at even prior odds, ``likelihood_ratio`` is P(findings | manipulated) over
-    P(findings | bona fide), ``false_alarm_rate`` (0..1) is the share of bona fide media that would get a
-    fused score at least this high. All three are None where nothing calibrated could speak.
+    P(findings | bona fide), ``false_alarm_rate`` (0..1) is the share of bona fide media that would show signs at
+    least this strong. All three are None where nothing calibrated could speak. ``decided_by`` names the questions
+    whose signs reached a label, gravest first: a trained detector, or ``<kind>.edits`` for the traces of local edits.
     """
 
     label: Label
@@ -116,6 +117,7 @@ class Verdict(Frozen):
     false_alarm_rate: float | None = Field(default=None, ge=0, le=1)
     reasons: tuple[Reason, ...] = ()
     abstained: tuple[Reason, ...] = ()
+    decided_by: tuple[str, ...] = ()
 
 
 class SubjectInfo(Frozen):

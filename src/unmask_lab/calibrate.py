@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from unmask.card import Card, find_cards
-from unmask.verdict import RULES
+from unmask.verdict import RULES, read_rules
 from unmask_lab.data import Data, load
 from unmask_lab.evaluate import results
 from unmask_lab.forge import manifest
@@ -35,7 +35,7 @@ def calibrate(folder: Path, table: Path, only: Sequence[str] = MODALITIES, write
         if not detectors:
             yield f"{modality}: no scored detector answered on enough parents"
             continue
-        fitted = fit(data, [card.id for card in detectors])
+        fitted = fit(data, [card.id for card in detectors], read_rules().share(modality))
         told = describe(data, fitted)
         if write:
             for card in detectors:
@@ -45,10 +45,15 @@ def calibrate(folder: Path, table: Path, only: Sequence[str] = MODALITIES, write
 
 
 def scored_detectors(data: Data) -> list[Card]:
-    """Cards of scored detectors that answered on at least `LEAST_PARENTS` parents of each class."""
+    """Cards of the scored detectors of local edits that answered on at least `LEAST_PARENTS` parents of each class.
+
+    A trained detector that is a group of its own is fitted by itself.
+    """
+    rules = read_rules()
+    own = {*rules.learned, *rules.shares}
 
     def enough(card: Card) -> bool:
-        if not card.scored or card.id not in data.raw:
+        if not card.scored or card.id not in data.raw or card.id in own:
             return False
         kept = data.pick(~np.isnan(data.raw[card.id]))
         classes = (kept.parents[kept.truth], kept.parents[~kept.truth])

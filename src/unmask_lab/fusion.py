@@ -18,7 +18,7 @@ Bools = NDArray[np.bool_]
 
 FOLDS = 5
 RIDGES = (1e-3, 1e-2, 1e-1)
-RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
+RATES = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 0.005, 0.003, 0.001)
 SUSPICIOUS, LIKELY = 0.05, 0.01
 SUSPICIOUS_RATIO, LIKELY_RATIO = 0.5, 1.0
 """Least log10 LR of each label. Where bona fide files show nothing at all, the false-alarm share alone would let the
@@ -42,8 +42,8 @@ class Fitted:
     parents: tuple[int, int]
 
 
-def fit(data: Data, detectors: list[str]) -> Fitted:
-    """Fit everything for one modality.
+def fit(data: Data, detectors: list[str], share: float = 1.0) -> Fitted:
+    """Fit everything for one modality; ``share`` (0..1) is the group's share of the false-alarm budget.
 
     The weights are learnt on ratios whose calibrations never saw the file's source, and so are the final table,
     the false-alarm table and the thresholds: what a calibration says of its own material is too kind.
@@ -62,14 +62,15 @@ def fit(data: Data, detectors: list[str]) -> Fitted:
     table = ratios.fit(scores, data.truth, weight, parents)
     alarms = (scores[bona], data.kinds[bona], data.parents[bona])
     shares = false_alarm_table(scores[bona], weight[bona])
+    suspicious, likely = SUSPICIOUS * share, LIKELY * share
     return Fitted(
         calibrations={d: calibrate(data, d) for d in detectors},
         weights={d: round(float(w), 4) for d, w in zip(detectors, final[1:], strict=True)},
         bias=round(float(final[0]), 4),
         table=table,
         false_alarms=shares,
-        suspicious=max(_label_score(alarms, table, SUSPICIOUS, SUSPICIOUS_RATIO), _told(shares, SUSPICIOUS)),
-        likely_manipulated=max(_label_score(alarms, table, LIKELY, LIKELY_RATIO), _told(shares, LIKELY)),
+        suspicious=max(_label_score(alarms, table, suspicious, SUSPICIOUS_RATIO), _told(shares, suspicious)),
+        likely_manipulated=max(_label_score(alarms, table, likely, LIKELY_RATIO), _told(shares, likely)),
         n_bona_fide=int(bona.sum()),
         n_manipulated=int(data.truth.sum()),
         parents=parents,

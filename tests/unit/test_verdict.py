@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from unmask.card import Calibration, Card
+from unmask.card import Calibration, Card, find_cards
 from unmask.errors import CardError
 from unmask.report import Finding
-from unmask.verdict import LABELS, Fusion, Rules, false_alarm_rate, fuse, log_ratios, read_rules
+from unmask.verdict import LABELS, Fusion, Learned, Marks, Rules, false_alarm_rate, fuse, log_ratios, read_rules
 
 CALIBRATION = Calibration(raw=(0, 10), log10_lr=(-1, 2), fitted_on="made", n_bona_fide=100, n_manipulated=100)
 
@@ -62,7 +63,8 @@ def test_labels_follow_the_thresholds() -> None:
     assert quiet.likelihood_ratio < 1 < middle.likelihood_ratio < loud.likelihood_ratio
     assert quiet.probability < middle.probability < loud.probability
     assert loud.false_alarm_rate == 0.01
-    assert [r.text for r in loud.reasons] == ["Loud.", "Loud."]
+    assert [r.text for r in loud.reasons] == ["Image.A: Loud.", "Image.B: Loud."]
+    assert (quiet.decided_by, loud.decided_by) == ((), ("image.edits",))
     assert "not proof" in quiet.reasons[0].text
 
 
@@ -126,6 +128,104 @@ def test_false_alarm_rate_is_never_below_what_n_supports() -> None:
     assert false_alarm_rate(FUSION, -9) == 1.0
 
 
+# Groups ----------------------------------------------------------------------------------------------------
+
+MARKS = Marks(
+    false_alarm_score=(-2, 0.5, 1.5),
+    false_alarm_rate=(1.0, 0.02, 0.004),
+    suspicious=0.5,
+    likely_manipulated=1.5,
+    fitted_on="made",
+    n_bona_fide=999,
+    n_manipulated=999,
+)
+STRONG = CALIBRATION.model_copy(update={"log10_lr": (-1, 3)})
+TOWERED = card("image.synthetic").model_copy(update={"strata": {"tower": STRONG, "small": CALIBRATION}})
+FACE = card("face.swap")
+STRICT = MARKS.model_copy(update={"suspicious": 1.9, "likely_manipulated": 2.9})
+GROUPS = Rules(
+    fusion={"image": FUSION},
+    learned={
+        "image.synthetic": Learned(strata={"tower": MARKS, "small": STRICT}),
+        "face.swap": Learned(strata={"any": MARKS}),
+    },
+    shares={"image": 0.3, "image.synthetic": 0.5, "face.swap": 0.2},
+    questions={"image": {"face.swap": "Faces were not examined."}},
+)
+QUIET = A.ok("a", "Quiet.", 0), B.ok("b", "Quiet.", 0)
+
+
+def grouped(*findings: Finding, rules: Rules = GROUPS):  # type: ignore[no-untyped-def]
+    return fuse("image", findings, (*CARDS, TOWERED, FACE), rules)
+
+
+def test_one_learned_question_decides_and_is_named() -> None:
+    found = grouped(*QUIET, TOWERED.ok("gen", "Generated.", 8, stratum="tower"), FACE.ok("face", "Quiet.", 0))
+    assert (found.label, found.decided_by) == ("likely_manipulated", ("image.synthetic",))
+    assert [r.text for r in found.reasons] == ["Image.Synthetic: Generated."]
+    # Mean over three ways, of which two are a tenth: 10 ** 2.2 and twice 0.1.
+    assert found.likelihood_ratio == pytest.approx((10**2.2 + 0.1 + 0.1) / 3, rel=0.01)
+    assert found.false_alarm_rate == pytest.approx(0.004 / 0.5)
+    assert not [r for r in found.abstained if r.code == "not_examined.face.swap"]
+
+
+def test_thresholds_belong_to_the_stratum() -> None:
+    tower = grouped(*QUIET, TOWERED.ok("gen", "Hm.", 6, stratum="tower"))
+    small = grouped(*QUIET, TOWERED.ok("gen", "Hm.", 6, stratum="small"))
+    assert (tower.label, small.label) == ("suspicious", "no_sign_found")
+
+
+def test_two_groups_speak_gravest_first() -> None:
+    found = grouped(A.ok("a", "Edited.", 8), TOWERED.ok("gen", "Generated.", 9, stratum="tower"))
+    assert (found.label, found.decided_by) == ("likely_manipulated", ("image.synthetic", "image.edits"))
+    assert [r.code for r in found.reasons] == ["gen", "a"]
+
+
+def test_priors_weigh_the_ways() -> None:
+    rare = GROUPS.model_copy(update={"priors": {"image.synthetic": 0.1}})
+    findings = (*QUIET, TOWERED.ok("gen", "Generated.", 10, stratum="tower"))
+    plain, weighed = grouped(*findings).likelihood_ratio, grouped(*findings, rules=rare).likelihood_ratio
+    assert plain == pytest.approx(500, rel=0.01) and weighed == pytest.approx((0.1 * 1000 + 0.1) / 1.1, rel=0.01)
+
+
+def test_all_quiet_means_no_sign_and_less_than_even() -> None:
+    found = grouped(*QUIET, TOWERED.ok("gen", "Quiet.", 0, stratum="tower"), FACE.ok("face", "Quiet.", 0))
+    assert found.label == "no_sign_found" and found.likelihood_ratio < 1 and found.decided_by == ()
+    assert "machine" in found.reasons[0].text
+    assert found.false_alarm_rate == 1.0
+
+
+@pytest.mark.parametrize("code", ["drift.unlike_training", "model.numbers"])
+def test_drift_is_inconclusive_with_its_reason(code: str) -> None:
+    drifted = TOWERED.declined(code, "Unlike anything seen.")
+    alone = grouped(*QUIET, drifted)
+    assert alone.label == "inconclusive" and alone.reasons[0].text == "Unlike anything seen."
+    with_sign = grouped(A.ok("a", "Loud.", 10), B.ok("b", "Loud.", 10), drifted)
+    assert with_sign.label == "likely_manipulated"
+
+
+def test_a_decline_for_another_reason_leaves_the_rest() -> None:
+    assert grouped(*QUIET, TOWERED.declined("small", "Too small.")).label == "no_sign_found"
+    assert grouped(*QUIET, FACE.not_applicable("none", "No face.")).label == "no_sign_found"
+    nothing = grouped(A.declined("s", "Small."), TOWERED.declined("small", "Too small."))
+    assert nothing.label == "inconclusive" and nothing.likelihood_ratio is None
+
+
+def test_a_learned_answer_alone_may_settle_it() -> None:
+    assert grouped(A.declined("s", "Small."), TOWERED.ok("g", "Quiet.", 0, stratum="tower")).label == "no_sign_found"
+
+
+def test_the_union_of_all_groups_stays_within_the_budget() -> None:
+    """Each group at the rate that its share allows: together at most the budget."""
+    random = Random(1)
+    n, alarms = 20_000, 0
+    for _ in range(n):
+        alarms += any(random.random() < 0.05 * share for share in GROUPS.shares.values())
+    assert alarms / n <= 0.05 * 1.1
+    one = grouped(*QUIET, TOWERED.ok("gen", "Hm.", 6, stratum="tower"), FACE.ok("face", "Quiet.", 0))
+    assert one.label == "suspicious" and one.false_alarm_rate == pytest.approx(0.02 / 0.5)
+
+
 def test_packaged_rules_are_sound() -> None:
     rules = read_rules()
     assert {"image", "audio", "video"} <= set(rules.questions)
@@ -138,9 +238,29 @@ def test_packaged_rules_are_sound() -> None:
                 f"{kind}: too few bona fide files to call anything likely"
             )
         assert false_alarm_rate(fusion, fusion.suspicious) <= 0.0501, kind
+        assert told(fusion, fusion.suspicious) <= 0.0501 * rules.share(kind), kind
+        assert told(fusion, fusion.likely_manipulated) <= 0.0101 * rules.share(kind), kind
         assert list(fusion.score) == sorted(fusion.score) and list(fusion.log10_lr) == sorted(fusion.log10_lr)
         assert all(w >= 0 for w in fusion.weights.values())
+    for detector, learned in rules.learned.items():
+        for stratum, marks in learned.strata.items():
+            where = f"{detector} {stratum}"
+            assert marks.suspicious <= marks.likely_manipulated, where
+            assert told(marks, marks.suspicious) <= 0.0501 * rules.share(detector), where
+            assert told(marks, marks.likely_manipulated) <= 0.0101 * rules.share(detector), where
     assert set(LABELS) == {"no_sign_found", "inconclusive", "suspicious", "likely_manipulated", "declared_synthetic"}
+
+
+def told(marks: Marks, score: float) -> float:
+    """The rate in the table, without the floor that the number of subjects sets."""
+    return false_alarm_rate(marks.model_copy(update={"n_bona_fide": 10**9}), score)
+
+
+def test_the_shares_of_a_kind_are_no_more_than_the_budget() -> None:
+    rules, detectors = read_rules(), find_cards()
+    for kind in ("image", "video", "audio"):
+        learned = [c.id for c in detectors if kind in c.kinds and (c.id in rules.learned or c.id in rules.shares)]
+        assert sum(map(rules.share, (kind, *learned))) <= 1.0001, kind
 
 
 def test_broken_rules_say_so(tmp_path: Path) -> None:
