@@ -76,8 +76,8 @@ def write_card(card: Card, data: Data, table: Table, told: str) -> None:
     answered = ~np.isnan(data.raw[card.id])
     body = [
         "[calibration]",
-        f"raw = {_numbers(table.x)}",
-        f"log10_lr = {_numbers(table.log10_lr)}",
+        f"raw = {numbers(table.x)}",
+        f"log10_lr = {numbers(table.log10_lr)}",
         f'fitted_on = "{told}"',
         f"n_bona_fide = {int((answered & ~data.truth).sum())}",
         f"n_manipulated = {int((answered & data.truth).sum())}",
@@ -110,10 +110,10 @@ def write_fusion(path: Path, modality: str, fitted: Fitted, told: str) -> None:
         f"[fusion.{modality}]",
         f"weights = {{ {weights} }}",
         f"bias = {fitted.bias:g}",
-        f"score = {_numbers(fitted.table.x)}",
-        f"log10_lr = {_numbers(fitted.table.log10_lr)}",
-        f"false_alarm_score = {_numbers([score for score, _ in fitted.false_alarms])}",
-        f"false_alarm_rate = {_numbers([rate for _, rate in fitted.false_alarms])}",
+        f"score = {numbers(fitted.table.x)}",
+        f"log10_lr = {numbers(fitted.table.log10_lr)}",
+        f"false_alarm_score = {numbers([score for score, _ in fitted.false_alarms])}",
+        f"false_alarm_rate = {numbers([rate for _, rate in fitted.false_alarms])}",
         f"suspicious = {fitted.suspicious:g}",
         f"likely_manipulated = {fitted.likely_manipulated:g}",
         f'fitted_on = "{told}"',
@@ -131,7 +131,8 @@ def replace_tables(path: Path, names: str, body: str) -> None:
     path.write_text(f"{text}\n\n{body}\n", "utf-8")
 
 
-def _numbers(values: Sequence[float]) -> str:
+def numbers(values: Sequence[float]) -> str:
+    """A TOML array of floats."""
     return "[" + ", ".join(f"{v:g}" if v != int(v) else f"{v:.1f}" for v in values) + "]"
 
 

@@ -104,6 +104,19 @@ def report(
         put_tables(into, blocks)
 
 
+@app.command()
+def fit(
+    table: Annotated[Path, typer.Argument(help="Out-of-fold scores (CSV) of the detector's model.")],
+    detector: Annotated[str, typer.Option(help="Whose card is written, by id.")],
+    dry_run: Annotated[bool, typer.Option(help="Fit and report, but write nothing.")] = False,
+) -> None:
+    """Calibrate a trained detector: card (calibration, strata, false alarms, limits) and verdict.toml (labels)."""
+    from unmask_lab.learned import fit as run
+
+    for line in run(table, detector, not dry_run):
+        typer.echo(line)
+
+
 def main() -> None:
     """Entry point. A polite end (SIGTERM) unwinds like Ctrl-C, so that worker processes end too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

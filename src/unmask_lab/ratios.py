@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, minimize
 
 from unmask.card import interpolate
 
@@ -117,3 +117,78 @@ def _knots(x: Floats, y: Floats) -> Table:
     if len(turns) > MOST_KNOTS:
         turns = [turns[i] for i in np.unique(np.round(np.linspace(0, len(turns) - 1, MOST_KNOTS)).astype(int))]
     return Table(tuple(round(float(x[i]), 5) for i in turns), tuple(round(float(y[i]), 3) for i in turns))
+
+
+def smooth(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, int]) -> Table:
+    """Fit log10 LR by logistic regression on a monotone linear spline; it rises everywhere, so no scores are tied.
+
+    For scores of trained models, which overlap widely: pooling would lay flat stretches where labels begin. The
+    arguments are those of `fit`. The slopes are at least a fiftieth of the straight line's and are pulled towards it
+    (Platt 1999 is the straight line). The ends are bounded by `demonstrated`.
+    """
+    share = _shares(truth, weights)
+    inner = np.unique(_weighted_quantiles(scores, share, (0.1, 0.3, 0.5, 0.7, 0.9)))
+    low, high = float(scores.min()), float(scores.max())
+    ends = np.unique(np.r_[low, inner, high]) if high > low else np.asarray([low, low + 1.0])
+    steps = np.clip(scores[:, None] - ends[:-1], 0, np.diff(ends))
+    line = _logistic(np.c_[scores - low], truth, share, np.zeros(1), 0.0)
+    slope = max(float(line[1]), 1e-6)
+    theta = _logistic(steps, truth, share, np.full(len(ends) - 1, slope), slope / 50)
+    level = (theta[0] + np.r_[0.0, np.cumsum(theta[1:] * np.diff(ends))]) / np.log(10)
+    return _bounded(ends, level, demonstrated(scores, truth, share, independent))
+
+
+def demonstrated(scores: Floats, truth: Bools, weights: Floats, independent: tuple[int, int]) -> tuple[float, float]:
+    """The least and the largest log10 LR that any threshold shows, were one more parent on its wrong side.
+
+    This is the idea of the ELUB (Vergeer et al. 2016): beyond it a ratio would be extrapolation.
+    """
+    share = _shares(truth, weights)
+    order = np.argsort(-scores, kind="stable")
+    last = np.r_[np.diff(scores[order]) != 0, True]
+    found = np.cumsum((share * truth)[order])[last]
+    alarms = np.cumsum((share * ~truth)[order])[last]
+    largest = np.max(found / (alarms + 1 / independent[0]))
+    least = np.min((1 - found + 1 / independent[1]) / np.maximum(1 - alarms, 1e-12))
+    return min(0.0, float(np.log10(least))), max(0.0, float(np.log10(largest)))
+
+
+def _weighted_quantiles(scores: Floats, weights: Floats, at: tuple[float, ...]) -> Floats:
+    order = np.argsort(scores, kind="stable")
+    mass = np.cumsum(weights[order])
+    where = np.searchsorted(mass / mass[-1], at)
+    return np.asarray(scores[order][np.minimum(where, len(scores) - 1)], np.float64)
+
+
+def _logistic(x: Floats, truth: Bools, share: Floats, towards: Floats, least: float) -> Floats:
+    """Bias and slopes (not below ``least``) at even priors, each stretch's rise pulled a little ``towards`` a line."""
+    scale = np.maximum(x.max(axis=0), 1e-9)
+    z, aim, y = x / scale, towards * scale, truth.astype(np.float64)
+    pull = 2e-3 if towards.any() else 0.0
+
+    def loss(theta: Floats) -> tuple[float, Floats]:
+        odds = theta[0] + z @ theta[1:]
+        error = share * (1 / (1 + np.exp(-np.clip(odds, -500, 500))) - y)
+        away = theta[1:] - aim
+        value = (share * (np.logaddexp(0, odds) - y * odds)).sum() + pull * (away**2).sum()
+        return float(value), np.r_[error.sum(), error @ z + 2 * pull * away]
+
+    bounds = [(None, None), *((least * s, None) for s in scale)]
+    found = minimize(loss, np.r_[0.0, aim], method="L-BFGS-B", jac=True, bounds=bounds)
+    return np.asarray(np.r_[found.x[0], found.x[1:] / scale], np.float64)
+
+
+def _bounded(x: Floats, y: Floats, bounds: tuple[float, float]) -> Table:
+    """The spline cut where it crosses the bounds; two knots at least."""
+    knots: list[tuple[float, float]] = []
+    for i in range(len(x)):
+        for bound in bounds:
+            if i and (y[i - 1] - bound) * (y[i] - bound) < 0:
+                knots.append((float(x[i - 1] + (bound - y[i - 1]) / (y[i] - y[i - 1]) * (x[i] - x[i - 1])), bound))
+        if bounds[0] <= y[i] <= bounds[1]:
+            knots.append((float(x[i]), float(y[i])))
+    if len(knots) < 2:
+        middle = float(np.clip(np.median(y), *bounds))
+        knots = [(float(x[0]), middle), (float(x[-1]), middle)]
+    knots.sort()
+    return Table(tuple(round(a, 5) for a, _ in knots), tuple(round(b, 4) for _, b in knots))

@@ -91,16 +91,22 @@ def within_sources(scores: Floats, truth: Bools, sources: NDArray[np.str_]) -> d
     return {name: auc(scores[i], truth[i]) for name, i in each if not truth[i].all()}
 
 
-def ece(probabilities: Floats, truth: Bools, bins: int = 10) -> float:
+def ece(probabilities: Floats, truth: Bools, bins: int = 10, weight: Floats | None = None) -> float:
     """Expected calibration error at even priors: both classes weigh the same whatever their numbers."""
-    return float(sum(w * abs(p - t) for _, w, p, t in reliability(probabilities, truth, bins)))
+    return float(sum(w * abs(p - t) for _, w, p, t in reliability(probabilities, truth, bins, weight)))
 
 
-def reliability(probabilities: Floats, truth: Bools, bins: int = 10) -> list[tuple[int, float, float, float]]:
-    """By bin of the stated probability: files, weight, mean stated, share manipulated (even priors)."""
+def reliability(
+    probabilities: Floats, truth: Bools, bins: int = 10, weight: Floats | None = None
+) -> list[tuple[int, float, float, float]]:
+    """By bin of the stated probability: files, weight, mean stated, share manipulated (even priors).
+
+    ``weight`` (n,): how much each file counts within its class; alike by default.
+    """
     if truth.all() or not truth.any():
         return []
-    weight = np.where(truth, 0.5 / truth.sum(), 0.5 / (~truth).sum())
+    weight = np.ones(len(truth)) if weight is None else weight
+    weight = np.where(truth, 0.5 * weight / weight[truth].sum(), 0.5 * weight / weight[~truth].sum())
     which = np.minimum((probabilities * bins).astype(int), bins - 1)
     out = []
     for b in range(bins):
