@@ -10,7 +10,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+from unmask.errors import UnmaskError
+from unmask_lab import commands
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app.registered_commands += commands.app.registered_commands
 
 
 @app.callback()
@@ -120,4 +124,8 @@ def fit(
 def main() -> None:
     """Entry point. A polite end (SIGTERM) unwinds like Ctrl-C, so that worker processes end too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    app()
+    try:
+        app()
+    except UnmaskError as error:
+        print(f"unmask-lab: {error.text} [{error.code}]", file=sys.stderr)
+        sys.exit(int(error.exit_code))

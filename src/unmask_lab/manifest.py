@@ -32,6 +32,7 @@ SUFFIXES = {
     "audio": (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".webm"),
     "video": (".mp4", ".mov", ".mkv", ".avi", ".webm"),
 }
+_KIT_TABLES = {kind: f"manifest-{name}.csv" for kind, name in zip(KINDS, ("images", "audio", "video"), strict=True)}
 _KIT_LABELS = {"real": "bona_fide", "pristine": "bona_fide", "tampered": "manipulated", "fake": "synthetic"}
 _UNKNOWN_FAMILY = {"image": "other", "audio": "unknown", "video": "other"}
 _HEX = set("0123456789abcdef")
@@ -157,9 +158,7 @@ def from_kit(kit: Path, modality: str, hashes: bool = False) -> list[Row]:
     Raises:
         LabError: ``manifest.missing``, ``manifest.broken``.
     """
-    path = (
-        kit / {"image": "manifest-images.csv", "audio": "manifest-audio.csv", "video": "manifest-video.csv"}[modality]
-    )
+    path = kit / _KIT_TABLES[modality]
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = [_kit_row(values, modality) for values in csv.DictReader(file)]
