@@ -268,3 +268,20 @@ print(seen)
     )
     assert found.stdout.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "input"', 'name = "picture"'),
+        ("shape = [1, 128, 128, 3]", "shape = [1, 64, 64, 3]"),
+        ('name = "regressors"', 'name = "scores"'),
+        ("shape = [1, 896, 1]", "shape = [1, 1]"),
+    ],
+    ids=["input", "shape of input", "output", "shape of output"],
+)
+def test_file_with_other_inputs_or_outputs_than_its_card(copy: Path, old: str, new: str) -> None:
+    rewrite(copy, lambda text: text.replace(old, new))
+    with pytest.raises(ModelError, match=r"regressors|classificators|input") as caught:
+        runtime.open_card(store.read_model_card(copy))
+    assert caught.value.code == "model.tensors"

@@ -89,9 +89,27 @@ def open_model(name: str, threads: int = 1) -> Session:
 
 def open_card(card: ModelCard, threads: int = 1) -> Session:
     """A new session of any model, its files and its numbers checked. Raises `ModelError`."""
-    session = Session(card, _compile(card, threads))
+    compiled = _compile(card, threads)
+    _check_tensors(card, compiled)
+    session = Session(card, compiled)
     check_numbers(card, session.infer(reference_input(card)))
     return session
+
+
+def _check_tensors(card: ModelCard, compiled: Any) -> None:
+    """The graph has the card's inputs, no others, and its outputs. Raises `ModelError` ``model.tensors``."""
+    for kind, described, ports in (("input", card.inputs, compiled.inputs), ("output", card.outputs, compiled.outputs)):
+        there = {name: port.partial_shape for port in ports for name in port.names}
+        for tensor in described:
+            shape = _openvino().PartialShape(list(tensor.shape))
+            if tensor.name not in there or not there[tensor.name].compatible(shape):
+                raise ModelError(
+                    "model.tensors",
+                    f"The file of the model {card.name} has no {kind} {tensor.name} of shape {tensor.shape}, which "
+                    f"its card describes. It has: {', '.join(f'{name} {shape}' for name, shape in there.items())}.",
+                )
+        if kind == "input" and len(ports) != len(described):
+            raise ModelError("model.tensors", f"The file of the model {card.name} wants {len(ports)} inputs.")
 
 
 def settings(threads: int) -> dict[str, Any]:
