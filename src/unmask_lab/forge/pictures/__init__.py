@@ -1,0 +1,1 @@
+"""Families of made pictures for training. Each module is one family: `CARD` and ``forge(job)``."""
