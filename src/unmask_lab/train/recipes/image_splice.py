@@ -1,0 +1,185 @@
+"""`image.splice`: a pool of forgeries, a small net on residuals and DCT coefficients, validated on sources left out.
+
+A batch is made of pairs: a host and its forged copy, saved and laundered with the same random numbers and cut at the
+same place, so that content, compression and history tell nothing. What was learnt so is only what the change left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from unmask_lab.evaluate.metrics import auc
+from unmask_lab.forge.forgery import Mask, Rgb, seeded
+from unmask_lab.nets.splice import BLOCK
+from unmask_lab.train import splice_material as material
+
+QUESTION = "image.splice"
+CROP = 320
+PAIRS = 4
+RATE, DECAY = 2e-3, 1e-3
+ENTRIES = 2800
+LEFT_OUT = (
+    "div-mapillary-opensfm",
+    "div-beauwoods-photo-portfolio",
+    "div-tothebeginning-pulid",
+    "div-facebook-threatexchange",
+    "div-ai-forever-kandinsky-2",
+    "div-hidream-ai-hidream-i1",
+)
+"""Sources of the training quarter on which a run is validated and its best state chosen."""
+VALIDATED = ("clean", "jpeg85", "messenger")
+VALIDATION_ENTRIES = 150
+PIXEL_WEIGHT, SCORE_WEIGHT, OVERLAP_WEIGHT = 1.0, 0.5, 0.3
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One crop: pixels (3, h, w), table (64,), and by block valid, changed and counted (1, h/8, w/8)."""
+
+    rgb: NDArray[np.float32]
+    table: NDArray[np.float32]
+    valid: NDArray[np.float32]
+    target: NDArray[np.float32]
+    counted: NDArray[np.float32]
+    forged: float
+
+
+def sample(
+    rgb: Rgb,
+    table: NDArray[np.float32],
+    masks: tuple[Mask, Mask],
+    corner: tuple[int, int],
+    side: int,
+    turn: int,
+) -> Sample:
+    """A crop of ``side`` pixels at ``corner`` (multiples of 8), zeros beyond the picture; ``turn``: flips."""
+    y, x = corner
+    cut = rgb[y : y + side, x : x + side]
+    h, w = (n // BLOCK * BLOCK for n in cut.shape[:2])
+    pixels, area, source = np.zeros((side, side, 3), np.float32), np.zeros((side, side)), np.zeros((side, side))
+    pixels[:h, :w] = cut[:h, :w]
+    for full, mask in ((area, masks[0]), (source, masks[1])):
+        full[:h, :w] = mask[y : y + h, x : x + w]
+    n = side // BLOCK
+    share = area.reshape(n, BLOCK, n, BLOCK).mean((1, 3))
+    copied = source.reshape(n, BLOCK, n, BLOCK).mean((1, 3))
+    valid = np.zeros((n, n))
+    valid[: h // BLOCK, : w // BLOCK] = 1
+    counted = valid * ((share < 0.05) | (share > 0.5)) * (copied < 0.5)
+    out = []
+    for plane in (pixels, valid[..., None], (share > 0.5)[..., None], counted[..., None]):
+        flipped = plane[:, ::-1] if turn & 1 else plane
+        flipped = flipped[::-1] if turn & 2 else flipped
+        out.append(np.ascontiguousarray(flipped.transpose(2, 0, 1), np.float32))
+    return Sample(out[0], table, out[1], out[2], out[3], float((share > 0.5).any()))
+
+
+def pair(pool: material.Pool, i: int, rng: np.random.Generator, way: str | None, side: int = CROP) -> list[Sample]:
+    """Host and forged copy of entry ``i``, washed and cut alike, mostly around the change."""
+    host, forged, mask = pool.entry(i)
+    treat = material.wash(rng, way)
+    turn, focus = int(rng.integers(4)) if way is None else 0, rng.random() < 0.85
+    draw = rng.random(2)
+    out, corner = [], None
+    for rgb, changed in ((host, np.zeros_like(mask)), (forged, mask)):
+        pixels, table = treat(rgb)
+        if corner is None:
+            corner = _corner(material.resized_mask(mask, pixels.shape[:2])[0], side, draw, bool(focus))
+        out.append(sample(pixels, table, material.resized_mask(changed, pixels.shape[:2]), corner, side, turn))
+    return out
+
+
+def _corner(changed: Mask, side: int, draw: NDArray[np.float64], focus: bool) -> tuple[int, int]:
+    """Upper left corner on the block grid; with ``focus`` the middle of the change lies inside."""
+    h, w = changed.shape
+    spots = np.argwhere(changed)
+    at = spots.mean(0) if len(spots) and focus else np.asarray([np.nan, np.nan])
+    corner = []
+    for axis, n in enumerate((h, w)):
+        low, high = 0, max(0, n - side)
+        if not np.isnan(at[axis]):
+            low, high = max(low, int(at[axis]) - side + 16), min(high, max(0, int(at[axis]) - 16))
+        corner.append(int(low + draw[axis] * max(0, high - low)) // BLOCK * BLOCK)
+    return corner[0], corner[1]
+
+
+def collate(samples: list[Sample]) -> dict[str, Tensor]:
+    """A batch of tensors."""
+    out = {
+        name: torch.from_numpy(np.stack([getattr(s, name) for s in samples]))
+        for name in ("rgb", "table", "valid", "target", "counted")
+    }
+    out["rgb"] = out["rgb"].contiguous(memory_format=torch.channels_last)
+    out["forged"] = torch.tensor([[s.forged] for s in samples])
+    return out
+
+
+def batches(pool: material.Pool, seed: int) -> Callable[[int], dict[str, Tensor]]:
+    """Step -> batch; sources of `LEFT_OUT` never train."""
+    usable = np.flatnonzero(~np.isin(pool.source, LEFT_OUT))
+
+    def batch(step: int) -> dict[str, Tensor]:
+        rng = seeded(seed, "step", str(step))
+        picks = rng.choice(usable, PAIRS, replace=False)
+        return collate([s for i in picks for s in pair(pool, int(i), rng, None)])
+
+    return batch
+
+
+def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
+    """Pixel cross-entropy with both classes even, an overlap term on forged crops, and cross-entropy of the score."""
+    logits, score = model(batch["rgb"], batch["table"], batch["valid"])
+    target, counted = batch["target"], batch["counted"]
+    each = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * counted
+    inside, outside = (each * target).sum(), (each * (1 - target)).sum()
+    pixel = 0.5 * inside / (target * counted).sum().clamp_min(1) + 0.5 * outside / ((1 - target) * counted).sum()
+    p = torch.sigmoid(logits) * counted
+    both, total = (p * target).sum((1, 2, 3)), (p + target * counted).sum((1, 2, 3))
+    overlap = ((1 - (2 * both + 1) / (total + 1)) * batch["forged"][:, 0]).sum() / batch["forged"].sum().clamp_min(1)
+    image = F.binary_cross_entropy_with_logits(score, batch["forged"])
+    return PIXEL_WEIGHT * pixel + OVERLAP_WEIGHT * overlap + SCORE_WEIGHT * image
+
+
+def validation(pool: material.Pool, seed: int) -> Callable[[Any], dict[str, float]]:
+    """Model -> AUC of the score and mean best pixel F1 by way of washing, on whole pictures of sources left out."""
+    entries = np.flatnonzero(np.isin(pool.source, LEFT_OUT))[:VALIDATION_ENTRIES]
+    side = material.SIDE
+    kept = {
+        way: [pair(pool, int(i), seeded(seed, "validation", way, str(i)), way, side) for i in entries]
+        for way in VALIDATED
+    }
+
+    def validate(model: Any) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        for way, pairs in kept.items():
+            scores, truth, overlaps = [], [], []
+            for two in pairs:
+                batch = collate(two)
+                logits, score = model(batch["rgb"], batch["table"], batch["valid"])
+                scores += score[:, 0].tolist()
+                truth += [False, True]
+                overlaps.append(best_f1(logits[1].numpy(), two[1].target, two[1].counted))
+            figures[f"auc_{way}"] = auc(np.asarray(scores), np.asarray(truth))
+            figures[f"f1_{way}"] = float(np.mean(overlaps))
+        figures["both"] = float(np.mean(list(figures.values())))
+        return figures
+
+    return validate
+
+
+def best_f1(logits: NDArray[np.float32], target: NDArray[np.float32], counted: NDArray[np.float32]) -> float:
+    """F1 over counted blocks at the picture's best threshold."""
+    order = np.argsort(-logits[counted > 0.5])
+    truth = target[counted > 0.5][order] > 0.5
+    if not truth.any():
+        return 0.0
+    hits = np.cumsum(truth)
+    return float((2 * hits / (truth.sum() + np.arange(1, len(hits) + 1))).max())
