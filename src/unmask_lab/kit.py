@@ -14,6 +14,7 @@ from typing import Literal
 Half = Literal["calibration", "test"]
 WEB = "web photograph"
 READ = "read speech"
+_TABLES = {"image": "manifest-images.csv", "audio": "manifest-audio.csv", "video": "manifest-video.csv"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read_kit(kit: Path, modality: str, half: Half) -> dict[str, list[Item]]:
     Raises:
         FileNotFoundError: the kit has no manifest of this modality.
     """
-    name = {"image": "manifest-images.csv", "audio": "manifest-audio.csv", "video": "manifest-video.csv"}[modality]
+    name = _TABLES[modality]
     out: dict[str, list[Item]] = defaultdict(list)
     with (kit / name).open(newline="") as file:
         for row in csv.DictReader(file):
@@ -66,3 +67,16 @@ def kind_of_source(source: str, modality: str = "image", corpus: str = "") -> st
     if modality == "audio":
         return _kinds("audio_corpus").get(corpus) or _kinds("audio_source").get(source, READ)
     return "film"
+
+
+def kinds_by_path(kit: Path, modality: str) -> dict[str, str]:
+    """Kind of real media of every bona fide file of the kit, by its path; empty where ``kit`` is no kit."""
+    table = kit / _TABLES.get(modality, "")
+    if not table.is_file():
+        return {}
+    with table.open(newline="") as file:
+        return {
+            row["path"]: kind_of_source(Path(row["path"]).parent.name, modality, row["method"])
+            for row in csv.DictReader(file)
+            if row["label"] in ("real", "pristine")
+        }

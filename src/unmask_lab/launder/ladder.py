@@ -42,6 +42,8 @@ AUDIO_CURVES: dict[str, tuple[str, ...]] = {
 }
 _STEP = re.compile(r"(mp3|g711|[a-z]+)_?(\d+(?:\.\d+)?)?")
 
+_LAUNDERED = re.compile(r"laundered:(\d+)")
+
 
 def curves(modality: str) -> dict[str, tuple[str, ...]]:
     """The curves of one kind of media: name, and the steps from mild to strong."""
@@ -80,23 +82,42 @@ def steps(modality: str) -> tuple[str, ...]:
     return tuple(step for names in curves(modality).values() for step in names)
 
 
+def known(modality: str, variant: str) -> None:
+    """Raise `LabError` unless ``clean``, ``laundered:N`` or a step of this kind of media."""
+    makers = {"image": set(_IMAGE), "audio": set(_AUDIO)}.get(modality, set())
+    name, value = _parsed(variant)
+    fits = name in makers and (value > 0 or name == "g711")
+    if variant != "clean" and not fits and not (makers and _LAUNDERED.fullmatch(variant)):
+        raise LabError(
+            "ladder.step",
+            f"There is no variant {variant!r} of {modality} files; there are clean, laundered:1 and so on, "
+            f"{', '.join(steps(modality))}.",
+        )
+
+
 def make_variant(path: Path, modality: str, step: str, folder: Path) -> Path:
     """Write the worn copy into ``folder`` under a name that tells nothing of the original; returns its path.
 
-    ``step`` "clean" returns the file itself, untouched. A copy that is there already is used again.
+    ``step`` "clean" returns the file itself, untouched; ``laundered:N`` is the N-th random way through the world, drawn
+    from the file's bytes. A copy that is there already is used again.
     """
+    known(modality, step)
     if step == "clean":
         return path
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:20]
-    target = folder / step / f"{digest}.{'png' if modality == 'image' else 'flac'}"
+    target = folder / step.replace(":", "-") / f"{digest}.{'png' if modality == 'image' else 'flac'}"
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"part-{target.name}")
+    way = _way(path, step)
     if modality == "image":
-        Image.fromarray(wear_image(read_pixels(path), step)).save(part, "PNG", compress_level=1)
+        pixels = read_pixels(path)
+        worn = image.launder(pixels, way) if way else wear_image(pixels, step)
+        Image.fromarray(worn).save(part, "PNG", compress_level=1)
     else:
-        _write_flac(part, wear_audio(read_wave(path), step))
+        wave = read_wave(path)
+        _write_flac(part, audio.launder(audio.neutral(wave), way) if way else wear_audio(wave, step))
     part.replace(target)
     return target
 
@@ -124,6 +145,15 @@ def read_wave(path: Path) -> Wave:
     if not parts:
         raise LabError("ladder.unreadable", f"{path}: the recording is empty.")
     return np.concatenate(parts).astype(np.float32)
+
+
+def _way(path: Path, step: str) -> np.random.Generator | None:
+    """The source of chance for ``laundered:N``; the file's content decides, so that its name cannot tell."""
+    found = _LAUNDERED.fullmatch(step)
+    if found is None:
+        return None
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    return np.random.default_rng([int(found[1]), int.from_bytes(digest[:8], "little")])
 
 
 def _parsed(step: str) -> tuple[str, float]:
