@@ -14,7 +14,6 @@ from unmask_lab.launder import ladder
 from unmask_lab.manifest import Row
 from unmask_lab.scores import Score
 
-BATCH = 32
 CLEAN = "clean"
 
 
@@ -82,7 +81,7 @@ def judge(found: Plan, who: Judge, table: Path) -> Iterator[int]:
     done = len(known)
     for variant in found.variants:
         todo = [row for row in found.rows if (row.path, variant) not in known]
-        for part in _batches(todo):
+        for part in _batches(todo, who.batch):
             paths = [ladder.make_variant(found.root / r.path, r.modality, variant, found.work) for r in part]
             opinions = who.score(paths)
             rows = [_score(row, variant, who.name, o, found) for row, o in zip(part, opinions, strict=True)]
@@ -91,9 +90,9 @@ def judge(found: Plan, who: Judge, table: Path) -> Iterator[int]:
             yield done
 
 
-def _batches(rows: Sequence[Row]) -> Iterator[tuple[Row, ...]]:
-    for start in range(0, len(rows), BATCH):
-        yield tuple(rows[start : start + BATCH])
+def _batches(rows: Sequence[Row], size: int) -> Iterator[tuple[Row, ...]]:
+    for start in range(0, len(rows), size):
+        yield tuple(rows[start : start + size])
 
 
 def _done(table: Path, name: str) -> set[tuple[str, str]]:

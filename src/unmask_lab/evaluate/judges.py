@@ -32,6 +32,7 @@ from unmask_lab.evaluate.results import BASELINE
 from unmask_lab.launder import ladder
 
 TIMEOUT = 60.0
+BATCH, LIST = 32, 1000
 SCORE_KEYS = ("score", "raw_score", "probability", "ai_probability", "fake_probability", "likelihood_ratio")
 PLACE = "{}"
 
@@ -53,12 +54,18 @@ class Judge(Protocol):
     def name(self) -> str:
         """What the table calls it."""
 
+    @property
+    def batch(self) -> int:
+        """How many files it is given at once; after each batch the table is written."""
+
     def score(self, paths: Sequence[Path]) -> Iterator[Opinion]:
         """One opinion a file, in order. Raises `LabError` where it cannot work at all."""
 
 
 class DetectorJudge:
     """An installed detector, by id; what it declines is told, not scored."""
+
+    batch = BATCH
 
     def __init__(self, detector: str) -> None:
         found = [card for card in find_cards() if card.id == detector]
@@ -94,6 +101,8 @@ class ModelJudge:
     16 kHz, one channel, cut or repeated to its length. One output number is the score; of two the second less the
     first. A model that needs more than that is scored by its detector.
     """
+
+    batch = BATCH
 
     def __init__(self, folder: Path) -> None:
         from unmask.models.runtime import open_card
@@ -178,6 +187,8 @@ class CommandJudge:
         self._each = any(PLACE in word for word in self._words)
         self._timeout = timeout
         self.name = name or Path(self._words[0]).name
+        # Whoever reads a list starts once for many files, since most programs load their model first.
+        self.batch = BATCH if self._each else LIST
 
     def score(self, paths: Sequence[Path]) -> Iterator[Opinion]:
         """What the program printed. Raises `LabError` when it crashes, hangs, is not there or prints no scores."""
@@ -296,6 +307,8 @@ def _number(text: str) -> object:
 
 class BaselineJudge:
     """A trivial fact of the file. Were it far from AUC .50, the set would be unfair."""
+
+    batch = BATCH
 
     def __init__(self, fact: str) -> None:
         self._fact = _FACTS[fact]
