@@ -68,7 +68,7 @@ def recipe(question: str) -> Callable[[TrainOptions], None]:
         LabError: ``train.question`` (no such recipe), ``train.extra`` (torch is not installed).
     """
     if question not in find_recipes():
-        raise LabError("train.question", f"No recipe for {question!r}. There are: {', '.join(find_recipes())}.")
+        raise _unknown(question)
     try:
         module = import_module(f"unmask_lab.train.recipes.{question.replace('.', '_', 1)}")
     except ModuleNotFoundError as error:
@@ -79,6 +79,10 @@ def recipe(question: str) -> Callable[[TrainOptions], None]:
     return found
 
 
+def _unknown(question: str) -> LabError:
+    return LabError("train.question", f"No recipe for {question!r}. There are: {', '.join(find_recipes())}.")
+
+
 def run(options: TrainOptions) -> None:
     """Check what can be checked beforehand, then train.
 
@@ -86,13 +90,15 @@ def run(options: TrainOptions) -> None:
         LabError: as `recipe`; ``train.exists``, the folder holds a run and ``resume`` was not said; ``train.device``;
             ``train.fold``; ``export.exists``; and what the recipe raises.
     """
-    train = recipe(options.question)
+    if options.question not in find_recipes():
+        raise _unknown(options.question)
     if not options.resume and options.folder.is_dir() and any(options.folder.rglob(CHECKPOINT)):
         raise LabError("train.exists", f"{options.folder} holds a run already: --resume, or choose another folder.")
     if options.fold is not None and not 0 <= options.fold < options.folds:
         raise LabError("train.fold", f"There are folds 0 to {options.folds - 1}, not {options.fold}.")
     if options.export is not None and options.export.exists() and not options.replace:
         raise LabError("export.exists", f"{options.export} is there already: give a new version, or say --replace.")
+    train = recipe(options.question)
     _check_device(options.device)
     train(options)
 
