@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unmask.media.audio import AudioView
     from unmask.media.image import ImageView
     from unmask.media.video import VideoView
+    from unmask.voices.speech import Speech
 
 __all__ = ["AudioView", "ImageView", "Subject", "VideoView", "sha256_of"]
 
@@ -99,6 +100,13 @@ class Subject:
         from unmask.media.audio import AudioView
 
         return AudioView(self)
+
+    @once
+    def speech(self) -> Speech:
+        """Where somebody speaks in the sound's first hour. Raises `MediaError`, `ModelError`."""
+        from unmask.voices.speech import RATE, SEARCHED_SECONDS, speech_of
+
+        return speech_of(self.audio.mono(RATE)[: SEARCHED_SECONDS * RATE])
 
     @once
     def faces(self) -> tuple[Face, ...]:

@@ -1,7 +1,7 @@
 """What voices go through: rooms, telephones, codecs, noise, gain. Seeded, and blind to the label.
 
-Every clip, laundered or not, is `neutral`: shortcuts that tell collections apart rather than speech from
-synthesis (loudness, DC offset, rumble below 90 Hz, energy above 7.4 kHz) are taken out first.
+Every clip, laundered or not, ends as `unmask.voices.neutral` makes it: shortcuts that tell collections apart rather
+than speech from synthesis are taken out.
 """
 
 from __future__ import annotations
@@ -15,16 +15,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import signal
 
-RATE = 16000
+from unmask.voices.neutral import RATE, neutral
+
 Wave = NDArray[np.float32]
-_BAND = signal.butter(6, [90, 7400], "bandpass", fs=RATE, output="sos")
-
-
-def neutral(wave: Wave) -> Wave:
-    """Band-limited to 90-7400 Hz and brought to an RMS of 0.05; (samples,) at 16 kHz."""
-    out = signal.sosfiltfilt(_BAND, wave - wave.mean()).astype(np.float32) if wave.size > 100 else wave
-    level = float(np.sqrt(np.mean(out**2)) + 1e-9)
-    return (out * (0.05 / level)).astype(np.float32)
 
 
 def launder(wave: Wave, rng: Generator) -> Wave:
