@@ -31,6 +31,15 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(store.MODELS / SHORT, tmp_path / SHORT))
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of the user's models."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("UNMASK_MODELS", str(folder))
+    return folder
+
+
 def rewrite(folder: Path, change: Callable[[str], str]) -> None:
     path = folder / "model.toml"
     path.write_text(change(path.read_text("utf-8")), "utf-8")
@@ -78,7 +87,7 @@ def test_wrong_hash_is_refused_before_the_file_is_opened(copy: Path) -> None:
 def test_missing_file_is_said(copy: Path) -> None:
     card = store.read_model_card(copy)
     (copy / card.weights).unlink()
-    with pytest.raises(ModelError, match="install Unmask again") as caught:
+    with pytest.raises(ModelError, match="fetch or copy the model again") as caught:
         runtime.open_card(card)
     assert caught.value.code == "model.missing"
 
@@ -188,13 +197,89 @@ def test_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert LANDMARK in capsys.readouterr().err
 
 
-def test_check_says_which_model_is_wrong(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (copy / "reference.npz").unlink()
-    monkeypatch.setattr("unmask.cli.show.MODELS", copy.parent)
+def own_model(home: Path, name: str = "mine-1") -> Path:
+    """A user's model of another name with the files of a bundled one."""
+    folder = Path(shutil.copytree(store.MODELS / SHORT, home / name))
+    rewrite(folder, lambda text: text.replace('id = "face-detection-short-range"', f'id = "{name.rpartition("-")[0]}"'))
+    return folder
+
+
+def test_a_users_model_is_found_opened_and_checked(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = own_model(home)
+    assert store.find_model("mine-1").folder == folder and store.has_model("mine-1")
+    assert "mine-1" in store.model_names() and SHORT in store.model_names()
+    assert run_app(["models", "list"]) == 0
+    assert "mine-1" in capsys.readouterr().out
+    assert run_app(["models", "check", "mine-1"]) == 0
+    out = capsys.readouterr().out
+    assert "OpenVINO 20" in out and "Processor" in out and "0.001 allowed" in out
+
+
+def test_the_bundled_model_wins_over_a_users_of_its_name(home: Path) -> None:
+    shutil.copytree(store.MODELS / SHORT, home / SHORT)
+    assert store.find_model(SHORT).bundled
+    assert store.model_names().count(SHORT) == 1
+
+
+def test_a_users_model_with_other_numbers_is_not_used(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = own_model(home)
+    arrays = dict(np.load(folder / "reference.npz"))
+    arrays["out:regressors"] = arrays["out:regressors"] * 1.01
+    np.savez_compressed(folder / "reference.npz", **arrays)
+    card = store.read_model_card(folder)
+    old = next(file.sha256 for file in card.files if file.name == "reference.npz")
+    rewrite(folder, lambda text: text.replace(old, store.sha256_of(folder / "reference.npz", card)))
+    assert run_app(["models", "check", "mine-1"]) == 3
+    assert "other numbers on this machine" in capsys.readouterr().out
+
+
+def test_broken_users_models_break_nothing(home: Path, capsys: pytest.CaptureFixture[str], examples: Path) -> None:
+    (home / "broken-1").mkdir()
+    (home / "broken-1" / "model.toml").write_text("=")
+    (home / "no-model").mkdir()
+    (home / "a-file").write_text("x")
+    own_model(home, "whole-1")
+    (home / "whole-1" / "reference.npz").unlink()
+    cards, broken = store.installed()
+    assert "whole-1" in [card.name for card in cards] and list(broken) == ["broken-1"]
+    assert run_app(["models", "list"]) == 0
+    assert "broken-1: " in capsys.readouterr().out
     assert run_app(["models", "check"]) == 3
-    assert f"{SHORT}: NOT usable" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "broken-1: NOT usable" in out and "whole-1: NOT usable" in out and f"{SHORT}: files" in out
+    assert run_app(["scan", str(examples / "dogs.jpg"), "--only", "image.faces"]) == 0
+
+
+@pytest.mark.parametrize("what", ["file", "nowhere"])
+def test_a_users_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    place = tmp_path / "place"
+    if what == "file":
+        place.write_text("x")
+    monkeypatch.setenv("UNMASK_MODELS", str(place))
+    cards, broken = store.installed()
+    assert SHORT in [card.name for card in cards]
+    assert list(broken) == ([str(place)] if what == "file" else [])
+
+
+def test_where_the_users_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("UNMASK_MODELS", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert store.models_home() == tmp_path / "data" / "unmask" / "models"
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert store.models_home() == tmp_path / ".local" / "share" / "unmask" / "models"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert store.models_home() == tmp_path / "Library" / "Application Support" / "unmask" / "models"
+
+
+def test_prepared_names_are_those_of_the_start(home: Path) -> None:
+    """A model that appears later must not shift the marks of the others."""
+    preparation = runtime.Preparation()
+    own_model(home, "aaa-1")
+    preparation.mark([SHORT, "aaa-1"])
+    marked = [name for name, i in preparation._known.items() if preparation._marks[i]]
+    assert marked == [SHORT]
 
 
 def test_prepared_form_gives_the_same_numbers(tmp_path: Path) -> None:

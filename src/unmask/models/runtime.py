@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.models.store import ModelCard, check_numbers, find_model, model_names, reference_input
+from unmask.models.store import ModelCard, check_numbers, find_model, installed, reference_input
 from unmask.models.uses import note_use
 
 DEVICE = "CPU"
@@ -112,6 +112,12 @@ def _check_tensors(card: ModelCard, compiled: Any) -> None:
             raise ModelError("model.tensors", f"The file of the model {card.name} wants {len(ports)} inputs.")
 
 
+def machine() -> str:
+    """The processor and OpenVINO's version on this machine, for the record of a check."""
+    name = str(_engine().get_property(DEVICE, "FULL_DEVICE_NAME")).strip()
+    return f"Processor {name}, OpenVINO {_openvino().__version__.split('-')[0]}, float32"
+
+
 def settings(threads: int) -> dict[str, Any]:
     """OpenVINO's settings: float32 whatever the processor offers, so that numbers agree between machines.
 
@@ -141,6 +147,8 @@ class Preparation:
     """
 
     def __init__(self) -> None:
+        # The names as they are now, for this process and all its children: the user's folder may change meanwhile.
+        self._known = {name: i for i, name in enumerate(_prepared_names()[: mmap.PAGESIZE])}
         self._marks = mmap.mmap(-1, mmap.PAGESIZE)
         self._tried: set[str] = set()
         self._names: list[str] = []
@@ -150,7 +158,8 @@ class Preparation:
     def mark(self, names: Iterable[str]) -> None:
         """In a child: these models were used."""
         for name in names:
-            self._marks[model_names().index(name)] = 1
+            if name in self._known:
+                self._marks[self._known[name]] = 1
 
     def leave(self) -> None:
         """In a child: what is being prepared is no business of a process that opens a subject."""
@@ -159,7 +168,7 @@ class Preparation:
 
     def begin(self, close: Iterable[int] = ()) -> None:
         """Prepare what was marked and not tried before; ``close``: descriptors that the new child must not keep."""
-        names = [n for i, n in enumerate(model_names()) if self._marks[i] and n not in self._tried]
+        names = [n for n, i in self._known.items() if self._marks[i] and n not in self._tried]
         if self._child or not names:
             return
         _openvino()  # imported once here, every later child has it
@@ -198,6 +207,12 @@ class Preparation:
         self._child, self._file = 0, None
 
 
+def _prepared_names() -> tuple[str, ...]:
+    """The installed models that each process opens for itself; the large ones have a keeper."""
+    cards, _ = installed()
+    return tuple(card.name for card in cards if not card.keep)
+
+
 def _export(names: Iterable[str], file: IO[bytes]) -> None:
     forms = []
     for name in names:
@@ -212,7 +227,11 @@ def _export(names: Iterable[str], file: IO[bytes]) -> None:
 
 
 def _compile(card: ModelCard, threads: int) -> Any:
-    path = card.path(card.weights)
+    # A graph may keep its weights in a second file: each is checked before any is opened.
+    for file in card.files:
+        if file.name != card.reference.file:
+            card.path(file.name)
+    path = card.folder / card.weights
     core = _engine()
     try:
         if _compiled.get(card.name):

@@ -1,5 +1,8 @@
 """Models as folders: found by walking, described by ``model.toml``, checked before a byte of them is opened.
 
+Models ship inside the package; those that are too large for it, and a user's own, lie in the user's model folder
+(`models_home`). Where both have a model of one name, the package's is used.
+
 The folder's name is ``<id>-<version>``. It holds the weights (ONNX or TFLite, never a pickle), ``model.toml``,
 ``MODEL_CARD.md`` and a reference: one input and a part of the output it must give. Whoever opens the model runs
 the reference first (`unmask.models.runtime`), so a machine on which the numbers differ says so instead of
@@ -9,6 +12,8 @@ answering. Nothing here imports the inference library.
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -56,7 +61,10 @@ class Reference(Frozen):
 
 
 class ModelCard(Frozen):
-    """A model's data sheet; see ``docs/models.md`` for each field."""
+    """A model's data sheet; see ``docs/models.md`` for each field.
+
+    ``keep``: too large to be compiled for each subject; one process holds it for all (`unmask.models.keeper`).
+    """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     version: str = Field(pattern=r"^[0-9]+(\.[0-9]+)*$")
@@ -73,6 +81,7 @@ class ModelCard(Frozen):
     inputs: tuple[Tensor, ...] = Field(min_length=1)
     outputs: tuple[Tensor, ...] = Field(min_length=1)
     reference: Reference
+    keep: bool = False
     folder: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
@@ -93,6 +102,16 @@ class ModelCard(Frozen):
         """What a report says of the model; the hash is that of the weights."""
         return ModelInfo(id=self.id, version=self.version, sha256=self._hash(self.weights))
 
+    @property
+    def bundled(self) -> bool:
+        """Whether it ships inside the package."""
+        return self.folder.parent == MODELS
+
+    @property
+    def remedy(self) -> str:
+        """What to do where a file of it is missing or altered."""
+        return "install Unmask again" if self.bundled else "fetch or copy the model again (see unmask models get)"
+
     def path(self, name: str) -> Path:
         """A file of the model, its hash checked.
 
@@ -103,7 +122,7 @@ class ModelCard(Frozen):
         if sha256_of(path, self) != self._hash(name):
             raise ModelError(
                 "model.altered",
-                f"The file {name} of the model {self.name} is not the one its card describes: install Unmask again.",
+                f"The file {name} of the model {self.name} is not the one its card describes: {self.remedy}.",
             )
         return path
 
@@ -119,7 +138,7 @@ def sha256_of(path: Path, card: ModelCard) -> str:
     except OSError as error:
         raise ModelError(
             "model.missing",
-            f"The file {path.name} of the model {card.name} cannot be read ({error.strerror}): install Unmask again.",
+            f"The file {path.name} of the model {card.name} cannot be read ({error.strerror}): {card.remedy}.",
         ) from error
 
 
@@ -152,22 +171,84 @@ def find_models(root: Path = MODELS) -> tuple[ModelCard, ...]:
     return tuple(read_model_card(path.parent) for path in sorted(root.glob(f"*/{CARD_NAME}")))
 
 
-@cache
+def models_home() -> Path:
+    """The user's model folder, which need not exist: ``$UNMASK_MODELS``, else the system's place for user data."""
+    if chosen := os.environ.get("UNMASK_MODELS"):
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "unmask" / "models"
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG Base Directory Specification: a relative path is to be ignored.
+    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
+    return base / "unmask" / "models"
+
+
 def model_names() -> tuple[str, ...]:
-    """Names of the bundled models; no card is read."""
-    return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{CARD_NAME}")))
+    """Names of all installed models, the package's and the user's; no card is read."""
+    return tuple(sorted({*_bundled_names(), *_user_names()}))
 
 
-@cache
 def find_model(name: str) -> ModelCard:
-    """The card of the bundled model called ``<id>-<version>``.
+    """The card of the installed model called ``<id>-<version>``.
 
     Raises:
         ModelError: ``model.unknown``. CardError: its card is broken.
     """
-    if name in model_names():
-        return read_model_card(MODELS / name)
+    if name in _bundled_names():
+        return _card_of(MODELS / name)
+    if name in _user_names():
+        return _card_of(models_home() / name)
     raise ModelError("model.unknown", f"No model is called {name!r}. There are: {', '.join(model_names())}.")
+
+
+def has_model(name: str) -> bool:
+    """Whether a model of this name is installed; nothing of it is read."""
+    return name in _bundled_names() or name in _user_names()
+
+
+def installed() -> tuple[tuple[ModelCard, ...], dict[str, str]]:
+    """Cards of all installed models by name, and why the other folders of models are none, by the folder's name."""
+    cards, broken = [], {}
+    for name in model_names():
+        try:
+            cards.append(find_model(name))
+        except CardError as error:
+            broken[name] = error.text
+    if reason := _home_problem():
+        broken[str(models_home())] = reason
+    return tuple(cards), broken
+
+
+_card_of = cache(read_model_card)
+
+
+@cache
+def _bundled_names() -> tuple[str, ...]:
+    return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{CARD_NAME}")))
+
+
+def _user_names() -> tuple[str, ...]:
+    """Not kept: a model may be fetched while Unmask runs. A folder that cannot be read holds none."""
+    try:
+        with os.scandir(models_home()) as entries:
+            return tuple(
+                sorted(e.name for e in entries if not e.name.startswith(".") and (Path(e) / CARD_NAME).is_file())
+            )
+    except (OSError, RuntimeError):
+        return ()
+
+
+def _home_problem() -> str | None:
+    """Why the user's model folder cannot be read, where it exists."""
+    try:
+        os.scandir(models_home()).close()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"The folder of your models cannot be read ({error.strerror}): check UNMASK_MODELS and the rights."
+    except RuntimeError:
+        return None  # no home folder
+    return None
 
 
 def check_files(card: ModelCard) -> None:

