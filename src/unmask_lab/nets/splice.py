@@ -167,9 +167,17 @@ class Context(nn.Module):
         self.local = nn.Conv2d(width, 2, 1)
         self.told = nn.Linear(2 * width, 8)
         self.score = nn.Sequential(nn.Linear(5 + 8, 24), nn.ReLU(), nn.Linear(24, 1))
+        # Means and deviations of the training pictures' own means and deviations: what is far from them is strange.
+        self.register_buffer("usual", torch.zeros(1, 2 * width))
+        self.register_buffer("usual_spread", torch.ones(1, 2 * width))
 
-    def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """``features`` (n, 96, h, w), ``valid`` (n, 1, h, w) 0 or 1; logits (n, 1, h, w) and score (n, 1)."""
+    def forward(self, features: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``features`` (n, 96, h, w), ``valid`` (n, 1, h, w) 0 or 1.
+
+        Returns:
+            Logits (n, 1, h, w), score (n, 1), and distance (n, 1): how unlike the training pictures this one is, the
+            root mean square of its statistics in units of their deviations (about 1 for what is usual).
+        """
         with torch.autocast(features.device.type, enabled=False):
             features = features.float()
             mean, deviation = spread(features, valid)
@@ -183,9 +191,15 @@ class Context(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             out = self.local(x.float())
             logits, weight = out[:, :1], out[:, 1:]
-            told = torch.relu(self.told(torch.cat([mean, deviation], 1).flatten(1)))
-            pooled = torch.cat([_pool(logits, weight, valid), told], 1)
-            return logits, self.score(pooled)
+            whole = summary(mean, deviation)
+            pooled = torch.cat([_pool(logits, weight, valid), torch.relu(self.told(whole))], 1)
+            far = (whole - cast(Tensor, self.usual)) / cast(Tensor, self.usual_spread)
+            return logits, self.score(pooled), far.square().mean(1, keepdim=True).sqrt()
+
+
+def summary(mean: Tensor, deviation: Tensor) -> Tensor:
+    """(n, 2 c): a picture's means and log deviations."""
+    return torch.cat([mean, deviation.log()], 1).flatten(1)
 
 
 def _pool(logits: Tensor, weight: Tensor, valid: Tensor) -> Tensor:
@@ -210,8 +224,11 @@ class Splice(nn.Module):
         super().__init__()
         self.features, self.context = Features(), Context()
 
-    def forward(self, rgb: Tensor, table: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Features` and `Context`."""
-        features: Tensor = self.features(rgb, table)
-        logits, score = cast(tuple[Tensor, Tensor], self.context(features, valid))
-        return logits, score
+    def forward(self, rgb: Tensor, table: Tensor, valid: Tensor, joined: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Features` and `Context`; ``joined``: blocks a side that are averaged between them (large pictures)."""
+        features = self.features(rgb, table)
+        if joined > 1:
+            count = F.avg_pool2d(valid, joined)
+            features = F.avg_pool2d(features * valid, joined) / count.clamp_min(1e-3)
+            valid = (count > 0).float()
+        return cast(tuple[Tensor, Tensor, Tensor], self.context(features, valid))

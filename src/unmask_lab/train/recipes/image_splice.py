@@ -37,6 +37,7 @@ LEFT_OUT = (
 """Sources of the training quarter on which a run is validated and its best state chosen."""
 VALIDATED = ("clean", "jpeg85", "messenger")
 VALIDATION_ENTRIES = 150
+JOINED_SHARE = 0.12
 PIXEL_WEIGHT, SCORE_WEIGHT, OVERLAP_WEIGHT = 1.0, 0.5, 0.3
 
 
@@ -129,15 +130,25 @@ def batches(pool: material.Pool, seed: int) -> Callable[[int], dict[str, Tensor]
     def batch(step: int) -> dict[str, Tensor]:
         rng = seeded(seed, "step", str(step))
         picks = rng.choice(usable, PAIRS, replace=False)
-        return collate([s for i in picks for s in pair(pool, int(i), rng, None)])
+        made = collate([s for i in picks for s in pair(pool, int(i), rng, None)])
+        return joined(made) if rng.random() < JOINED_SHARE else made
 
     return batch
 
 
+def joined(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch as of a large picture, whose features are averaged over 2 x 2 blocks."""
+    out = dict(batch)
+    out["target"] = (F.avg_pool2d(batch["target"], 2) > 0.5).float()
+    out["counted"] = (F.avg_pool2d(batch["counted"], 2) > 0.99).float()
+    return out
+
+
 def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
     """Pixel cross-entropy with both classes even, an overlap term on forged crops, and cross-entropy of the score."""
-    logits, score = model(batch["rgb"], batch["table"], batch["valid"])
     target, counted = batch["target"], batch["counted"]
+    cells = batch["valid"].shape[-1] // target.shape[-1]
+    logits, score, _ = model(batch["rgb"], batch["table"], batch["valid"], cells)
     each = F.binary_cross_entropy_with_logits(logits, target, reduction="none") * counted
     inside, outside = (each * target).sum(), (each * (1 - target)).sum()
     pixel = 0.5 * inside / (target * counted).sum().clamp_min(1) + 0.5 * outside / ((1 - target) * counted).sum()
@@ -163,7 +174,7 @@ def validation(pool: material.Pool, seed: int) -> Callable[[Any], dict[str, floa
             scores, truth, overlaps = [], [], []
             for two in pairs:
                 batch = collate(two)
-                logits, score = model(batch["rgb"], batch["table"], batch["valid"])
+                logits, score, _ = model(batch["rgb"], batch["table"], batch["valid"])
                 scores += score[:, 0].tolist()
                 truth += [False, True]
                 overlaps.append(best_f1(logits[1].numpy(), two[1].target, two[1].counted))
