@@ -1,0 +1,203 @@
+"""Aligned faces for `face.swap`: parents and their self-blends, laundered alike, and the left-out forgeries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from unmask.faces.align import TEMPLATE, WEIGHTS, similarity, warp
+from unmask_lab.face_bank import BankFace
+from unmask_lab.forge import faces as families
+from unmask_lab.forge.faces.parent import FaceJob, FaceParent
+from unmask_lab.forge.faces.self_blend import self_blend
+from unmask_lab.forge.family import walk
+from unmask_lab.forge.forgery import Alpha, Rgb, seeded
+from unmask_lab.launder import image as laundry
+
+SIDE, MARGIN, CELLS = 192, 0.15, 12
+TRAINED_ON = "face_self_blend"
+LAUNDERED = 2
+HALF = "half-jpeg70"
+VARIANTS = ("clean", *(f"laundered:{i}" for i in range(1, LAUNDERED + 1)), HALF)
+LEAST_SIDE = 48
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """``rgb``: (SIDE, SIDE, 3) uint8; ``cells``: (CELLS, CELLS) share of each cell that was blended, 0..1."""
+
+    rgb: Rgb
+    cells: NDArray[np.float32]
+    forged: bool
+
+
+def align(
+    rgb: Rgb, keypoints: NDArray[np.floating], jitter: Generator | None = None, alpha: Alpha | None = None
+) -> tuple[Rgb, NDArray[np.float32]]:
+    """The face as the product aligns it, and ``alpha`` (h, w) by cell; ``jitter`` shakes and half of the time mirrors."""
+    there = similarity(keypoints, (TEMPLATE + MARGIN) / (1 + 2 * MARGIN) * SIDE, WEIGHTS)
+    mirror = False
+    if jitter is not None:
+        shake = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), jitter.uniform(-4, 4), jitter.uniform(0.93, 1.07))
+        shake[:, 2] += jitter.uniform(-0.025, 0.025, 2) * SIDE
+        there = shake[:, :2] @ there + np.column_stack([np.zeros((2, 2)), shake[:, 2]])
+        mirror = bool(jitter.random() < 0.5)
+    face = warp(rgb, there, SIDE, cv2.BORDER_REPLICATE)
+    cells = np.zeros((CELLS, CELLS), np.float32)
+    if alpha is not None:
+        grey = cv2.resize(np.round(alpha * 255).astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
+        part = warp(np.asarray(grey, np.uint8), there, SIDE) / np.float32(255)
+        cells = np.asarray(
+            cv2.resize(part.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA), np.float32
+        )
+    if mirror:
+        return np.ascontiguousarray(face[:, ::-1]), np.ascontiguousarray(cells[:, ::-1])
+    return face, cells
+
+
+def wash(rgb: Rgb, rng: Generator, variant: str | None = None) -> Rgb:
+    """One way through the world without a crop: ``variant`` of `VARIANTS`, or any of them as they come in training."""
+    if variant == "clean":
+        return rgb
+    if variant == HALF or (variant is None and rng.random() < 0.2):
+        return half(rgb, int(rng.integers(60, 96)) if variant is None else 70)
+    if variant is None and rng.random() < 0.15:
+        return rgb
+    rgb = laundry.resize(rgb, rng)
+    for chance, step in ((0.15, laundry.blur), (0.15, laundry.noise), (0.1, laundry.tone)):
+        if rng.random() < chance:
+            rgb = step(rgb, rng)
+    rgb = laundry.recompress(rgb, rng)
+    if rng.random() < 0.35:
+        rgb = laundry.recompress(laundry.resize(rgb, rng) if rng.random() < 0.5 else rgb, rng)
+    return rgb
+
+
+def half(rgb: Rgb, quality: int) -> Rgb:
+    """Half the size, saved as JPEG."""
+    size = max(LEAST_SIDE, rgb.shape[1] // 2), max(LEAST_SIDE, rgb.shape[0] // 2)
+    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return laundry.encode(small, "JPEG", quality)
+
+
+def scaled(keypoints: NDArray[np.floating], before: tuple[int, ...], after: tuple[int, ...]) -> NDArray[np.float64]:
+    """Key points after a picture of shape ``before`` was resized to ``after``."""
+    ratio = np.array([after[1] / before[1], after[0] / before[0]])
+    return (np.asarray(keypoints, np.float64) + 0.5) * ratio - 0.5
+
+
+def beautified(rgb: Rgb, rng: Generator) -> Rgb:
+    """Skin smoothed as phones and apps do, over the whole picture."""
+    strength = float(rng.uniform(0.3, 0.9))
+    smooth = cv2.bilateralFilter(rgb, 7, rng.uniform(15, 45), rng.uniform(3, 7))
+    return np.clip(np.round(rgb * (1 - strength) + smooth * strength), 0, 255).astype(np.uint8)
+
+
+def dressed(rgb: Rgb, draw: Generator) -> Rgb:
+    """A caption or a bar over the picture, as posts carry them: drawn things are no blending."""
+    out = rgb.copy()
+    h, w = out.shape[:2]
+    colour = tuple(int(v) for v in draw.integers(0, 256, 3))
+    y, x = int(draw.integers(h)), int(draw.integers(w))
+    if draw.random() < 0.5:
+        cv2.rectangle(out, (x, y), (x + int(draw.integers(w)), y + int(draw.integers(4, h // 3))), colour, -1)
+    cv2.putText(
+        out, "Photo 24", (x // 2, y), int(draw.integers(0, 8)), h / 300 * draw.uniform(0.5, 2), colour, 1 + h // 150
+    )
+    return out
+
+
+def pair(parent: FaceParent, rng: Generator, variant: str | None = None) -> tuple[Aligned, Aligned]:
+    """A bona fide face and its self-blend with one and the same history after the blend."""
+    rgb = parent.rgb
+    if rng.random() < 0.12:
+        rgb = beautified(rgb, rng)
+    blended, alpha, _ = self_blend(rng, FaceParent(rgb, parent.mesh, parent.keypoints, parent.size))
+    seeds = [int(s) for s in rng.integers(1 << 31, size=3)]
+    dress = bool(rng.random() < 0.06)
+    out = []
+    for picture, weight in ((rgb, None), (blended, alpha)):
+        if dress:
+            picture = dressed(picture, np.random.default_rng(seeds[2]))
+        washed = wash(picture, np.random.default_rng(seeds[0]), variant)
+        points = scaled(parent.keypoints, rgb.shape, washed.shape)
+        jitter = np.random.default_rng(seeds[1]) if variant is None else None
+        face, cells = align(washed, points, jitter, weight)
+        out.append(Aligned(face, cells, weight is not None))
+    return out[0], out[1]
+
+
+def sampler(bank: Sequence[BankFace], seed: int, pairs: int, power: float) -> Callable[[int], list[Aligned]]:
+    """Step -> ``pairs`` pairs; a source of n faces is drawn with a weight of n ** ``power``."""
+    sources: dict[str, list[BankFace]] = {}
+    for face in bank:
+        sources.setdefault(face.origin.source, []).append(face)
+    names = sorted(sources)
+    weights = np.array([len(sources[name]) ** power for name in names])
+    weights /= weights.sum()
+
+    def draw(step: int) -> list[Aligned]:
+        rng = seeded(seed, "face pairs", str(step))
+        out: list[Aligned] = []
+        for name in rng.choice(names, pairs, p=weights):
+            faces = sources[str(name)]
+            out += pair(faces[int(rng.integers(len(faces)))].parent, rng)
+        return out
+
+    return draw
+
+
+def left_out(
+    bank: Sequence[BankFace], weights: Path, seed: int, per_source: int, neural: int
+) -> Iterator[tuple[BankFace, str, Rgb]]:
+    """Forgeries of every family but the one that is trained on: up to ``per_source`` faces of each source.
+
+    Families that need a network are slow, so they take ``neural`` faces of a source.
+    Donors look the same way, are about as large and come from another picture of the bank.
+    """
+    found = walk(families)
+    slow = {id(face) for face in chosen(bank, seed, neural)}
+    for face in chosen(bank, seed, per_source):
+        for name, family in found.items():
+            if name == TRAINED_ON or family.card.missing(weights) or (family.card.weights and id(face) not in slow):
+                continue
+            rng = seeded(seed, name, face.origin.path, str(face.origin.index))
+            donor = like(bank, face, rng)
+            job = FaceJob(face.parent, donor.parent, rng, weights)
+            for made in family.forge(job):
+                yield face, name, made.rgb
+
+
+def chosen(bank: Sequence[BankFace], seed: int, per_source: int) -> list[BankFace]:
+    """Up to ``per_source`` faces of each source, the same for a seed."""
+    sources: dict[str, list[BankFace]] = {}
+    for face in bank:
+        sources.setdefault(face.origin.source, []).append(face)
+    out = []
+    for name in sorted(sources):
+        order = seeded(seed, "faces", name).permutation(len(sources[name]))
+        out += [sources[name][int(i)] for i in order[:per_source]]
+    return out
+
+
+def like(bank: Sequence[BankFace], face: BankFace, rng: Generator) -> BankFace:
+    """One of the 12 most similar faces of other pictures, by pose and shape of the mesh."""
+
+    def shape(parent: FaceParent) -> NDArray[np.float64]:
+        there = similarity(parent.keypoints, TEMPLATE, WEIGHTS)
+        return np.asarray(parent.flat @ there[:, :2].T + there[:, 2], np.float64)
+
+    own = shape(face.parent)
+    others = [other for other in bank if other.origin.path != face.origin.path]
+    distance = [
+        float(np.abs(shape(other.parent) - own).mean()) + 0.02 * abs(np.log(other.parent.size / face.parent.size))
+        for other in others
+    ]
+    nearest = np.argsort(distance)[:12]
+    return others[int(rng.choice(nearest))]
