@@ -19,6 +19,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask_lab.errors import LabError
 from unmask_lab.forge.forgery import Mask, Rgb
 
 Wave = NDArray[np.float32]
@@ -116,7 +117,7 @@ def walk(package: ModuleType, only: Sequence[str] = ()) -> dict[str, Family[Job,
     """The families of a package by id, sorted; ``only`` picks some.
 
     Raises:
-        KeyError: ``only`` names a family that is not there.
+        LabError: ``forge.family``: ``only`` names a family that is not there.
     """
     found: dict[str, Family[Job, Made]] = {}
     for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
@@ -125,5 +126,6 @@ def walk(package: ModuleType, only: Sequence[str] = ()) -> dict[str, Family[Job,
             found[module.CARD.id] = Family(module.CARD, module.forge)
     unknown = sorted(set(only) - set(found))
     if unknown:
-        raise KeyError(f"no family {', '.join(unknown)}; there are {', '.join(sorted(found))}")
+        names = ", ".join(sorted(found))
+        raise LabError("forge.family", f"No family is called {', '.join(unknown)}; there are {names}.")
     return {name: found[name] for name in sorted(found) if not only or name in only}

@@ -7,12 +7,16 @@ compute for one parent. Parents come in turns, one a source, so that few files s
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from unmask_lab.errors import LabError
+from unmask_lab.files import write_whole
 from unmask_lab.forge.forgery import seeded
+from unmask_lab.manifest import Row
 
 NAME = "manifest.csv"
 
@@ -72,10 +76,12 @@ def parents(kit: Path, modality: str, seed: int, salt: str = "") -> list[Parent]
     """All bona fide files of a modality: one of every source, then a second one, … in an order of seed and ``salt``.
 
     Raises:
-        FileNotFoundError: the kit has no manifest of this modality.
+        LabError: ``manifest.missing``: the kit has no manifest of this modality; ``manifest.empty``: no bona fide file.
     """
     name = {"image": "manifest-images.csv", "audio": "manifest-audio.csv"}[modality]
     by_source: dict[str, list[Parent]] = {}
+    if not (kit / name).is_file():
+        raise LabError("manifest.missing", f"{kit} is no kit: it has no {name}.")
     with (kit / name).open(newline="") as file:
         for row in csv.DictReader(file):
             if row["label"] == "real":
@@ -83,6 +89,8 @@ def parents(kit: Path, modality: str, seed: int, salt: str = "") -> list[Parent]
                 licence = row.get("licence_stated", "")
                 one = Parent(path, path.parent.name, row.get("language", ""), licence)
                 by_source.setdefault(one.source, []).append(one)
+    if not by_source:
+        raise LabError("manifest.empty", f"{kit / name} names no bona fide file.")
     turns = []
     for source, items in sorted(by_source.items()):
         order = seeded(seed, "parents", salt, source).permutation(len(items))
@@ -106,12 +114,11 @@ class Table:
 
     def write(self) -> None:
         """Write the whole table beside the old one, then replace it: readers never see half a row."""
-        fresh = self.path.with_suffix(".part")
-        with fresh.open("w", newline="") as file:
-            writer = csv.DictWriter(file, [f.name for f in fields(TrainingRow)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(row) for row in self.rows)
-        fresh.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [f.name for f in fields(TrainingRow)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in self.rows)
+        write_whole(self.path, text.getvalue().encode())
 
 
 def read(path: Path) -> list[TrainingRow]:
@@ -135,3 +142,24 @@ def each(rows: Iterator[TrainingRow], table: Table, every: int = 50) -> Iterator
             yield row
     finally:
         table.write()
+
+
+def from_training(folder: Path) -> list[Row]:
+    """The rows of a set made by ``unmask-lab forge-training``, as the lab's manifests have them."""
+    return [
+        Row(
+            path=row.path,
+            modality=row.modality,
+            label=row.label,
+            question=row.question if row.label != "bona_fide" else "",
+            source=row.source,
+            generator=row.generator,
+            family=row.family if row.label != "bona_fide" else "",
+            language=row.language,
+            licence=row.licence,
+            sha256=row.sha256,
+            parent=row.parent,
+            mask=row.mask,
+        )
+        for row in read(folder)
+    ]

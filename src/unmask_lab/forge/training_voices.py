@@ -98,7 +98,7 @@ def _view(wave: Wave, rng: np.random.Generator) -> Wave:
 
 
 def _safe(wave: Wave) -> Wave:
-    """Below full scale; not a number anywhere would be a fault of the family."""
+    """Within full scale; not a number anywhere would be a fault of the family."""
     if not np.isfinite(wave).all():
         raise ValueError("a voice family made samples that are not finite")
-    return np.asarray(wave * min(1.0, 0.95 / (np.abs(wave).max() + 1e-9)), np.float32)
+    return np.asarray(wave * min(1.0, 1 / (np.abs(wave).max() + 1e-9)), np.float32)

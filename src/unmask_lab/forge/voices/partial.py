@@ -96,5 +96,7 @@ def _put(wave: Wave, made: Wave, start: float, stop: float, rng: np.random.Gener
     alpha[:fade] = np.linspace(0, 1, fade)
     alpha[-fade:] = np.linspace(1, 0, fade)
     out = wave.copy()
-    out[a:b] = wave[a:b] * (1 - alpha) + levelled(piece, wave[a:b]) * alpha
+    # No louder than the clip's peak: scaling the whole clip down would change its real part.
+    peak = np.abs(wave).max()
+    out[a:b] = wave[a:b] * (1 - alpha) + np.clip(levelled(piece, wave[a:b]), -peak, peak) * alpha
     return out
