@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import typer
 from lab_made import texture
 from PIL import Image
 
-from unmask_lab import manifest
+from unmask_lab import commands, manifest
 from unmask_lab.duplicates import BITS, NEAR, Groups, near_pairs, perceptual_hash
 from unmask_lab.errors import LabError
 from unmask_lab.forge import manifest as forged_set
@@ -263,7 +265,7 @@ def test_full_disk_keeps_the_old_table(tmp_path: Path) -> None:
     code = f"""
 import resource
 from pathlib import Path
-from unmask_lab import manifest
+from unmask_lab import commands, manifest
 from unmask_lab.errors import LabError
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
@@ -286,3 +288,22 @@ def test_every_method_of_the_kit_has_a_family(kit: Path) -> None:
         assert all((kit / r.path).is_file() for r in rows[::97])
         places = manifest.folds(rows, 5, seed=1)
         manifest.check([replace(r, split=str(p)) for r, p in zip(rows, places, strict=True)])
+
+
+def test_every_error_and_option_is_in_the_document() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "training.md").read_text("utf-8")
+    lab = root / "src" / "unmask_lab"
+    own = ("errors.py", "files.py", "manifest.py", "duplicates.py", "commands.py")
+    own_train = ("train/loop.py", "train/export.py", "train/options.py", "train/stored.py")
+    for path in [lab / name for name in (*own, *own_train)]:
+        for code in re.findall(r'LabError\(\s*"([a-z_.]+)"', path.read_text("utf-8")):
+            assert f"`{code}`" in text, f"{code} ({path.name}) is not in docs/training.md"
+    for command in commands.app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        assert f"unmask-lab {name}" in text
+        found = typer.main.get_command_from_info(command, pretty_exceptions_short=True, rich_markup_mode=None)
+        for parameter in found.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option == "--help" or option in text, f"{name} {option}"

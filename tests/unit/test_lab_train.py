@@ -102,6 +102,13 @@ def test_patience_stops_early_and_stays_stopped(tmp_path: Path) -> None:
     assert read_checkpoint(tmp_path / "best.pt")["step"] == 5
 
 
+def test_newest_state_may_be_kept_also_after_a_pause(tmp_path: Path) -> None:
+    for steps in (20, 40):
+        tiny.trainer(tmp_path).run(tiny.batch, tiny.loss, lambda _: {}, steps=steps, every=10, keep="step")
+        assert read_checkpoint(tmp_path / "best.pt")["step"] == steps
+    assert [line["step"] for line in lines(tmp_path)] == [10, 20, 30, 40]
+
+
 def test_averaged_weights_lag_behind(tmp_path: Path) -> None:
     run = tiny.trainer(tmp_path)
     run.run(tiny.batch, tiny.loss, tiny.validate, steps=20, every=20, keep="right")

@@ -103,7 +103,8 @@ class Trainer:
             validate: averaged model in evaluation mode -> figures; called without gradients.
             steps: how many steps in all, those of an earlier part of the run included.
             every: validate and save after so many steps.
-            keep: the figure whose largest value is kept as ``best.pt``; ``-name`` keeps the smallest.
+            keep: the figure whose largest value is kept as ``best.pt``; ``-name`` keeps the smallest, ``step`` the
+                newest state (where nothing may be chosen by validation).
             patience: stop after so many validations without a better one.
 
         Raises:
@@ -163,6 +164,7 @@ class Trainer:
         seed_all(self.seed, -1)
         with torch.no_grad():
             figures = {name: float(value) for name, value in validate(self.average).items()}
+        figures.setdefault("step", float(self.step))
         name = keep.removeprefix("-")
         if name not in figures:
             raise LabError("train.figure", f"Validation gives {', '.join(figures)}, but {name!r} is to be kept.")
@@ -224,7 +226,8 @@ class Trainer:
         write_whole(path, "".join(kept).encode())
 
     def _log(self, figures: Mapping[str, float]) -> None:
-        entry = {"step": self.step, "rate": self.schedule(self.step - 1), "best": abs(self.best or 0.0), **figures}
+        entry = {"step": self.step, "rate": self.schedule(self.step - 1), "best": abs(self.best or 0.0)}
+        entry |= {name: value for name, value in figures.items() if name != "step"}
         line = json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in entry.items()})
         path = self.folder / "log.jsonl"
         try:
