@@ -76,7 +76,7 @@ def train(options: TrainOptions) -> None:
         validation([f for f in inside if f.origin.source in VALIDATED], options.seed),
         steps=options.steps or STEPS,
         every=EVERY,
-        keep="last" if options.fold is None else "mean",
+        keep="step" if options.fold is None else "mean",
     )
     net = FaceSwapNet()
     load_weights(best, net)
@@ -151,7 +151,7 @@ def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
 
 
 def validation(bank: Sequence[BankFace], seed: int) -> Callable[[Any], dict[str, float]]:
-    """Model -> AUC on self-blends of sources left out, by variant, their mean, and a count of validations."""
+    """Model -> AUC on self-blends of sources left out, by variant, and their mean."""
     sets: dict[str, list[material.Aligned]] = {}
     for variant in ("clean", "laundered:1", material.HALF):
         sets[variant] = [
@@ -159,18 +159,14 @@ def validation(bank: Sequence[BankFace], seed: int) -> Callable[[Any], dict[str,
             for parent in material.chosen(bank, seed, VALIDATION_FACES)
             for face in material.pair(parent.parent, seeded(seed, variant, parent.origin.path), variant)
         ]
-    count = 0
 
     def validate(model: Any) -> dict[str, float]:
-        nonlocal count
-        count += 1
         figures = {}
         for variant, faces in sets.items():
             batch = [collate(faces[i : i + 32]) for i in range(0, len(faces), 32)]
             raw = np.concatenate([model(part["face"])["score"].float().numpy() for part in batch])
             figures[f"auc_{variant}"] = auc(raw, np.array([face.forged for face in faces]))
         figures["mean"] = float(np.mean(list(figures.values())))
-        figures["last"] = float(count)
         return figures
 
     return validate
