@@ -77,6 +77,7 @@ def test_killed_run_ends_as_one_that_was_not(tmp_path: Path) -> None:
     assert seen and read_checkpoint(tmp_path / "killed" / "last.pt")["step"] == 20
     with (tmp_path / "killed" / "log.jsonl").open("a") as file:
         file.write('{"step": 30, "lo')  # cut off in the middle of a line
+    (tmp_path / "killed" / ".last.pt.abc").write_bytes(b"half")
     subprocess.run([*script, "-1"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([*script[:2], str(tmp_path / "whole"), str(tiny.STEPS)], check=True, stdout=subprocess.DEVNULL)
     for name in ("last.pt", "best.pt"):
@@ -242,6 +243,14 @@ def test_what_is_wrong_is_said_before_training(tmp_path: Path, change: dict[str,
             TrainOptions(**{"question": options.find_recipes()[0], "folder": tmp_path, "resume": True, **change})
         )
     assert caught.value.code == code
+
+
+def test_new_layers_begin_alike(tmp_path: Path) -> None:
+    drawn: list[Any] = []
+    for seed in (1, 1, 2):
+        options.start(lambda _: drawn.append(torch.rand(3)), TrainOptions("x.y", tmp_path, seed=seed))
+        torch.rand(7)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
 
 
 def test_missing_kit_and_files_are_asked_for(tmp_path: Path) -> None:

@@ -259,6 +259,8 @@ class Trainer:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise LabError("train.busy", f"Another process trains in {self.folder}.") from error
+            for left in self.folder.glob(".*.pt.*"):
+                left.unlink()  # half-written when an earlier process was killed
             yield
 
 

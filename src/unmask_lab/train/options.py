@@ -100,6 +100,14 @@ def run(options: TrainOptions) -> None:
         raise LabError("export.exists", f"{options.export} is there already: give a new version, or say --replace.")
     train = recipe(options.question)
     _check_device(options.device)
+    start(train, options)
+
+
+def start(train: Callable[[TrainOptions], None], options: TrainOptions) -> None:
+    """Call the recipe with every random generator set from the seed, so that new layers begin alike each time."""
+    from unmask_lab.train.loop import seed_all
+
+    seed_all(options.seed, -1)
     train(options)
 
 
