@@ -21,8 +21,10 @@ from unmask_lab.kit import half_of, kind_of_source
 LEAST, MOST_SIDE, ROOM, MOST_FACES = 56.0, 448, 2.3, 12
 FRAMES = 6
 # Pictures of these methods hold a face that a tool changed; wholly generated ones are another question.
-CHANGED = ("Photoshop", "DFDC", "SimSwap", "face-swap", "CodeFormer", "encoder edits", "InterFace", "StyleCLIP")
-CHANGED += ("IC-Light", "PuLID", "InstantID", "InfiniteYou")
+CHANGED = (
+    "Photoshop", "DFDC", "SimSwap", "face-swap", "CodeFormer", "encoder edits", "InterFace", "StyleCLIP",
+    "IC-Light", "PuLID", "InstantID", "InfiniteYou",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from unmask_lab.face_bank import BankFace
 from unmask_lab.forge import faces as families
 from unmask_lab.forge.faces.parent import FaceJob, FaceParent
 from unmask_lab.forge.faces.self_blend import self_blend
-from unmask_lab.forge.family import walk
+from unmask_lab.forge.family import Family, PictureMade, walk
 from unmask_lab.forge.forgery import Alpha, Rgb, seeded
 from unmask_lab.launder import image as laundry
 
@@ -40,7 +40,7 @@ class Aligned:
 def align(
     rgb: Rgb, keypoints: NDArray[np.floating], jitter: Generator | None = None, alpha: Alpha | None = None
 ) -> tuple[Rgb, NDArray[np.float32]]:
-    """The face as the product aligns it, and ``alpha`` (h, w) by cell; ``jitter`` shakes and half of the time mirrors."""
+    """The face as the product aligns it, and ``alpha`` (h, w) by cell; ``jitter`` shakes and mirrors."""
     there = similarity(keypoints, (TEMPLATE + MARGIN) / (1 + 2 * MARGIN) * SIDE, WEIGHTS)
     mirror = False
     if jitter is not None:
@@ -89,14 +89,15 @@ def half(rgb: Rgb, quality: int) -> Rgb:
 def scaled(keypoints: NDArray[np.floating], before: tuple[int, ...], after: tuple[int, ...]) -> NDArray[np.float64]:
     """Key points after a picture of shape ``before`` was resized to ``after``."""
     ratio = np.array([after[1] / before[1], after[0] / before[0]])
-    return (np.asarray(keypoints, np.float64) + 0.5) * ratio - 0.5
+    return np.asarray((np.asarray(keypoints, np.float64) + 0.5) * ratio - 0.5, np.float64)
 
 
 def beautified(rgb: Rgb, rng: Generator) -> Rgb:
     """Skin smoothed as phones and apps do, over the whole picture."""
     strength = float(rng.uniform(0.3, 0.9))
     smooth = cv2.bilateralFilter(rgb, 7, rng.uniform(15, 45), rng.uniform(3, 7))
-    return np.clip(np.round(rgb * (1 - strength) + smooth * strength), 0, 255).astype(np.uint8)
+    mixed = np.round(rgb * (1 - strength) + np.asarray(smooth) * strength)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
 def dressed(rgb: Rgb, draw: Generator) -> Rgb:
@@ -122,9 +123,8 @@ def pair(parent: FaceParent, rng: Generator, variant: str | None = None) -> tupl
     seeds = [int(s) for s in rng.integers(1 << 31, size=3)]
     dress = bool(rng.random() < 0.06)
     out = []
-    for picture, weight in ((rgb, None), (blended, alpha)):
-        if dress:
-            picture = dressed(picture, np.random.default_rng(seeds[2]))
+    for original, weight in ((rgb, None), (blended, alpha)):
+        picture = dressed(original, np.random.default_rng(seeds[2])) if dress else original
         washed = wash(picture, np.random.default_rng(seeds[0]), variant)
         points = scaled(parent.keypoints, rgb.shape, washed.shape)
         jitter = np.random.default_rng(seeds[1]) if variant is None else None
@@ -161,7 +161,7 @@ def left_out(
     Families that need a network are slow, so they take ``neural`` faces of a source.
     Donors look the same way, are about as large and come from another picture of the bank.
     """
-    found = walk(families)
+    found: dict[str, Family[FaceJob, PictureMade]] = walk(families)
     slow = {id(face) for face in chosen(bank, seed, neural)}
     for face in chosen(bank, seed, per_source):
         for name, family in found.items():

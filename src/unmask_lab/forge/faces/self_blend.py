@@ -6,6 +6,7 @@ Paper: K. Shiohara, T. Yamasaki: Detecting Deepfakes with Self-Blended Images. C
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from unmask_lab.forge.faces.parent import REGIONS, FaceJob, FaceParent, hull, laid
 from unmask_lab.forge.family import FamilyCard, PictureMade
 from unmask_lab.forge.forgery import Alpha, Rgb
+from unmask_lab.launder.image import encode
 
 CARD = FamilyCard(
     id="face_self_blend",
@@ -95,18 +97,14 @@ def bent(rng: Generator, rgb: Rgb, size: float) -> Rgb:
     return np.asarray(_elastic(rng, rgb, size, float(rng.uniform(0.02, 0.06))), np.uint8)
 
 
-def _elastic(rng: Generator, picture: NDArray, size: float, amount: float) -> NDArray:  # type: ignore[type-arg]
+def _elastic(rng: Generator, picture: NDArray[Any], size: float, amount: float) -> NDArray[Any]:
     """Smooth random displacement with a deviation of about ``amount`` x ``size`` at its peaks."""
     h, w = picture.shape[:2]
     cells = max(3, round(max(h, w) / size * 4))
-    field = [
-        cv2.resize(
-            rng.normal(0, amount * size / 2, (cells, cells)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC
-        )
-        for _ in "xy"
-    ]
+    bends = (rng.normal(0, amount * size / 2, (cells, cells)).astype(np.float32) for _ in range(2))
+    field = [cv2.resize(bend, (w, h), interpolation=cv2.INTER_CUBIC) for bend in bends]
     x, y = np.meshgrid(np.arange(w, dtype=np.float32), np.arange(h, dtype=np.float32))
-    return cv2.remap(picture, x + field[0], y + field[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.remap(picture, x + field[0], y + field[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _colour(rng: Generator, x: Floats) -> Floats:
@@ -129,7 +127,5 @@ def _resolution(rng: Generator, x: Floats) -> Floats:
         down = cv2.resize(x, (max(8, round(w / factor)), max(8, round(h / factor))), interpolation=cv2.INTER_AREA)
         kernel = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)[int(rng.integers(3))]
         return np.asarray(np.clip(cv2.resize(down, (w, h), interpolation=kernel), 0, 255), np.float32)
-    data = cv2.imencode(
-        ".jpg", np.clip(x[..., ::-1], 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 90))]
-    )[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.float32)
+    pixels = np.clip(np.round(x), 0, 255).astype(np.uint8)
+    return np.asarray(encode(pixels, "JPEG", int(rng.integers(35, 90))), np.float32)

@@ -35,7 +35,7 @@ from unmask_lab.train.loop import Trainer, cosine, load_weights
 from unmask_lab.train.options import TrainOptions
 
 QUESTION = "face.swap"
-STEPS, EVERY, PAIRS = 1000, 200, 14
+STEPS, EVERY, PAIRS = 800, 200, 14
 BACKBONE_RATE, HEAD_RATE, DECAY, EMA = 5e-4, 1e-3, 0.02, 0.995
 SOURCE_POWER = 0.65
 MAP_WEIGHT, RANK_WEIGHT = 0.5, 0.25
@@ -48,7 +48,7 @@ VALIDATED = (
 )
 """Sources on which a run with left-out folds is validated and its best state chosen; they do not train in it."""
 VALIDATION_FACES = 24
-FORGED_PER_SOURCE, NEURAL_PER_SOURCE = 40, 8
+FORGED_PER_SOURCE, NEURAL_PER_SOURCE = 40, 6
 STATISTICS_FACES = 600
 
 
@@ -172,13 +172,12 @@ def validation(bank: Sequence[BankFace], seed: int) -> Callable[[Any], dict[str,
     return validate
 
 
-@torch.no_grad()
 def statistics(net: FaceSwapNet, bank: Sequence[BankFace], seed: int) -> tuple[Tensor, Tensor]:
     """Mean (256,) and whitening (256, 256) of the embeddings of training faces, for the distance that tells drift."""
     draw = material.sampler(bank, seed + 1, PAIRS, SOURCE_POWER)
-    parts = [
-        net(collate(draw(step))["face"])["embedding"].double() for step in range(STATISTICS_FACES // (2 * PAIRS) + 1)
-    ]
+    steps = range(STATISTICS_FACES // (2 * PAIRS) + 1)
+    with torch.no_grad():
+        parts = [net(collate(draw(step))["face"])["embedding"].double() for step in steps]
     embedding = torch.cat(parts)
     mean = embedding.mean(0)
     spread = torch.cov((embedding - mean).T)
@@ -197,16 +196,16 @@ def score(net: Any, bank: Sequence[BankFace], weights: Path, fold: int, seed: in
         yield from _rows(net, face, family, rgb, fold, seed)
 
 
-@torch.no_grad()
 def _rows(net: Any, face: BankFace, family: str, rgb: Rgb, fold: int, seed: int) -> Iterator[Score]:
     origin = face.origin
     for variant in material.VARIANTS:
         washed = material.wash(rgb, seeded(seed, variant, origin.path, str(origin.index)), variant)
         points = material.scaled(face.parent.keypoints, rgb.shape, washed.shape)
         aligned = material.align(washed, points)[0]
-        out = net(torch.from_numpy(aligned[None].astype(np.float32)))
+        with torch.no_grad():
+            out = net(torch.from_numpy(aligned[None].astype(np.float32)))
         yield Score(
-            path=f"{origin.path}#face{origin.index}",
+            path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
             question=QUESTION,
             label=int(bool(family)),
             source=origin.source,

@@ -1,0 +1,1 @@
+"""Faces that were blended into a picture."""

@@ -1,0 +1,115 @@
+"""face.swap: was a face in this picture swapped, reenacted or partly replaced?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unmask import evidence
+from unmask.card import own_card
+from unmask.detectors.face_swap.faces import FaceScore, crowd_score, heat, score_faces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from unmask.faces.face import Face
+    from unmask.media.image import ImageView
+    from unmask.options import Options
+    from unmask.report import Evidence, Finding
+    from unmask.subject import Subject
+
+CARD = own_card(__file__)
+P = CARD.parameters
+
+
+def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
+    """Ask the network about the largest faces.
+
+    ``raw_score`` is the log-odds of the most suspicious face, less a correction for the number of faces; roughly -8
+    to 8.
+
+    Raises:
+        MediaError: the picture cannot be decoded. ModelError: a model cannot be used on this machine.
+    """
+    image = subject.image
+    if min(image.width, image.height) < CARD.min_side:
+        return CARD.declined("swap.too_small", f"The picture is smaller than {CARD.min_side} pixels on a side.")
+    found = subject.faces
+    if not found:
+        return CARD.not_applicable("swap.no_face", "No face was found, so there is none to examine.")
+    usable = [face for face in found if face.size >= P["least_size"] and face.sharpness >= P["least_sharpness"]]
+    if not usable:
+        return _unusable(found)
+    scored = score_faces(image.rgb, usable[: int(P["most_faces"])])
+    known = [one for one in scored if one.distance <= P["drift_limit"]]
+    if not known:
+        return CARD.declined(
+            "drift.unlike_training",
+            "The faces are unlike all faces that the network was trained and measured on, so no score is given.",
+            [_boxes(image, scored)],
+        )
+    raw = crowd_score([one.score for one in known], P["crowd_slope"])
+    shown = _evidence(image, known, len(found))
+    if raw < P["report_above"]:
+        return CARD.ok("swap.none", _quiet(len(known), len(found)), raw_score=raw, evidence=shown)
+    return CARD.ok("swap.signs", _alarm(known), raw_score=raw, evidence=shown)
+
+
+def _unusable(found: Sequence[Face]) -> Finding:
+    if max(face.size for face in found) < P["least_size"]:
+        return CARD.declined(
+            "swap.small_faces",
+            f"The largest face is {found[0].size:.0f} pixels wide; below {P['least_size']:.0f} pixels too little is "
+            "left to examine.",
+        )
+    return CARD.declined("swap.blurred", "The faces are too blurred to examine: the traces of a blend are lost.")
+
+
+def _quiet(examined: int, found: int) -> str:
+    faces = "the face" if examined == 1 else f"any of the {examined} faces examined"
+    left = "" if examined == found else f" {found - examined} more faces were too small, too blurred or too many."
+    return f"No clear sign of blending was found in {faces}.{left}"
+
+
+def _alarm(known: Sequence[FaceScore]) -> str:
+    number = 1 + max(range(len(known)), key=lambda i: known[i].score)
+    which = "The face" if len(known) == 1 else f"Face {number} of {len(known)}"
+    return (
+        f"{which} looks as if a part of it was blended in: its inner part and its surroundings differ in the way that "
+        "swapped and reenacted faces do."
+    )
+
+
+def _evidence(image: ImageView, known: Sequence[FaceScore], found: int) -> list[Evidence]:
+    shown = [
+        _boxes(image, known),
+        evidence.heatmap(
+            image,
+            heat((image.height, image.width), known, evidence.MAP_SIDE),
+            "Where a face may have been blended in",
+            "What the network says of each part of the examined faces. It shows where to look; the edge of the marked "
+            "area is not the edge of the change.",
+            low="like its surroundings",
+            high="blended in",
+            region=image.upright_box(*max(known, key=lambda one: one.score).face.box),
+        ),
+    ]
+    if found > len(known):
+        text = "Faces that were too small, too blurred, too many or too unlike the training faces were left out."
+        shown.append(evidence.fact("Faces examined", f"{len(known)} of {found}", CARD.id, text))
+    return shown
+
+
+def _boxes(image: ImageView, scored: Sequence[FaceScore]) -> Evidence:
+    items = [
+        (image.upright_box(*one.face.box), f"face {i}: {_word(one.score)} ({one.score:+.1f})")
+        for i, one in enumerate(scored, 1)
+    ]
+    return evidence.boxes(
+        "Faces examined for blending",
+        f"The number is the score of the face; a picture of one face is reported from {P['report_above']:.1f}.",
+        items,
+    )
+
+
+def _word(score: float) -> str:
+    return "signs of blending" if score >= P["report_above"] else "no clear sign"
