@@ -94,6 +94,7 @@ class Card(Frozen):
     strata: dict[str, Calibration] = Field(default_factory=dict)
     false_alarms: dict[str, FalseAlarms] = Field(default_factory=dict)
     trained_on: str = "nothing: no part of it was trained"
+    trained_quarters: tuple[int, ...] = ()
     known_misses: tuple[str, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
     module: str = Field(default="", exclude=True)

@@ -13,7 +13,7 @@ from unmask.verdict import RULES, read_rules
 from unmask_lab.data import Data, load
 from unmask_lab.evaluate import results
 from unmask_lab.forge import manifest
-from unmask_lab.fusion import ENOUGH_PARENTS, SUSPICIOUS, Fitted, fit
+from unmask_lab.fusion import ENOUGH_PARENTS, SUSPICIOUS, Fitted, fit, unseen
 from unmask_lab.ratios import Table
 
 MODALITIES = ("image", "audio", "video")
@@ -36,11 +36,11 @@ def calibrate(folder: Path, table: Path, only: Sequence[str] = MODALITIES, write
             yield f"{modality}: no scored detector answered on enough parents"
             continue
         fitted = fit(data, [card.id for card in detectors], read_rules().share(modality))
-        told = describe(data, fitted)
         if write:
             for card in detectors:
-                write_card(card, data, fitted.calibrations[card.id], told)
-            write_fusion(RULES, modality, fitted, told)
+                fresh = unseen(data, [card.id])
+                write_card(card, fresh, fitted.calibrations[card.id], describe(fresh))
+            write_fusion(RULES, modality, fitted, describe(unseen(data, [card.id for card in detectors])))
         yield from _summary(modality, fitted)
 
 
@@ -62,11 +62,12 @@ def scored_detectors(data: Data) -> list[Card]:
     return [card for card in find_cards() if enough(card)]
 
 
-def describe(data: Data, fitted: Fitted) -> str:
+def describe(data: Data) -> str:
     """What the numbers were fitted on, in one sentence for the card."""
-    families = sorted({row.family for row in data.rows if row.manipulated})
+    families = ", ".join(sorted({row.family for row in data.rows if row.manipulated}))
+    parents = len(np.unique(data.parents[~data.truth]))
     return (
-        f"calibration half of the lab's forged set ({', '.join(families)}), {fitted.parents[0]} bona fide parents "
+        f"calibration half of the lab's forged set ({families}), {parents} bona fide parents "
         f"from {len(np.unique(data.sources))} sources, with laundered copies; see docs/evaluation.md"
     )
 

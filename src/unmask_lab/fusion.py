@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 from unmask.card import find_cards
 from unmask_lab import ratios
 from unmask_lab.data import Data, balanced_weights
+from unmask_lab.kit import quarter_of
 from unmask_lab.ratios import Table
 
 Floats = NDArray[np.float64]
@@ -46,10 +47,12 @@ def fit(data: Data, detectors: list[str], share: float = 1.0) -> Fitted:
     """Fit everything for one modality; ``share`` (0..1) is the group's share of the false-alarm budget.
 
     The weights are learnt on ratios whose calibrations never saw the file's source, and so are the final table,
-    the false-alarm table and the thresholds: what a calibration says of its own material is too kind.
+    the false-alarm table and the thresholds: what a calibration says of its own material is too kind. Sources that a
+    detector was trained on calibrate the others only.
     """
+    everything, data = data, unseen(data, detectors)
     folds = split(data.sources, FOLDS)
-    held_out = _held_out_ratios(data, detectors, folds)
+    held_out = _held_out_ratios(data, detectors, folds, everything)
     weight = balanced_weights(data)
     ridge = _best_ridge(held_out, data.truth, weight, folds)
     scores = np.zeros(len(data.rows))
@@ -64,7 +67,7 @@ def fit(data: Data, detectors: list[str], share: float = 1.0) -> Fitted:
     shares = false_alarm_table(scores[bona], weight[bona])
     suspicious, likely = SUSPICIOUS * share, LIKELY * share
     return Fitted(
-        calibrations={d: calibrate(data, d) for d in detectors},
+        calibrations={d: calibrate(unseen(everything, [d]), d) for d in detectors},
         weights={d: round(float(w), 4) for d, w in zip(detectors, final[1:], strict=True)},
         bias=round(float(final[0]), 4),
         table=table,
@@ -88,6 +91,12 @@ def calibrate(data: Data, detector: str) -> Table:
     table = ratios.fit(kept.raw[detector], kept.truth, balanced_weights(kept), independent(kept, kept.truth))
     below = reporting_level(detector)
     return table if below is None else ratios.hushed(table, below)
+
+
+def unseen(data: Data, detectors: list[str]) -> Data:
+    """The files of sources that none of ``detectors`` was trained on (``trained_quarters`` in their cards)."""
+    quarters = {q for card in find_cards() if card.id in detectors for q in card.trained_quarters}
+    return data.pick(np.asarray([quarter_of(str(source)) not in quarters for source in data.sources], bool))
 
 
 def reporting_level(detector: str) -> float | None:
@@ -163,15 +172,15 @@ def false_alarm_table(scores: Floats, weights: Floats) -> tuple[tuple[float, flo
     return tuple(dict(out).items())
 
 
-def _held_out_ratios(data: Data, detectors: list[str], folds: NDArray[np.intp]) -> Floats:
-    """(n, detectors) log10 LR from calibrations on other folds; 0 where a detector did not answer."""
+def _held_out_ratios(data: Data, detectors: list[str], folds: NDArray[np.intp], everything: Data) -> Floats:
+    """(n, detectors) log10 LR from calibrations on other sources of ``everything``; 0 where a detector is silent."""
     out = np.zeros((len(data.rows), len(detectors)))
     for fold in range(FOLDS):
-        rest = data.pick(folds != fold)
         here = np.flatnonzero(folds == fold)
+        rest = everything.pick(~np.isin(everything.sources, data.sources[here]))
         for j, detector in enumerate(detectors):
             answered = here[~np.isnan(data.raw[detector][here])]
-            out[answered, j] = calibrate(rest, detector)(data.raw[detector][answered])
+            out[answered, j] = calibrate(unseen(rest, [detector]), detector)(data.raw[detector][answered])
     return out
 
 

@@ -12,7 +12,6 @@ screenshots, memes, scans, vignettes, local tone mapping, smoothed or sharpened 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from unmask_lab.forge.removal import removal
 from unmask_lab.forge.retouch import retouch
 from unmask_lab.forge.scenes import SCENES
 from unmask_lab.forge.splice import splice
+from unmask_lab.kit import quarter_of
 
 SIDE = 448
 """Longest side of a pool's pictures."""
@@ -49,11 +49,6 @@ class Host:
     path: Path
     source: str
     real: bool
-
-
-def quarter_of(source: str) -> int:
-    """0..3 from the SHA-256 of the folder's name. 0 trains, 2 calibrates (together the calibration half); 1, 3 test."""
-    return int(hashlib.sha256(source.encode()).hexdigest(), 16) % 4
 
 
 def hosts(kit: Path, photos: Path | None = None) -> list[Host]:
