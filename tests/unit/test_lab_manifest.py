@@ -160,6 +160,9 @@ def test_forged_set(tmp_path: Path) -> None:
     first, second = manifest.from_forged(tmp_path)
     assert (first.question, first.split, first.family) == ("", "test", "")
     assert (second.question, second.family, second.mask) == ("image.copy_move", "copy_move", "masks/f.png")
+    voice = replace(forged, path="audio/f.wav", modality="audio", family="splice", mask="")
+    forged_set.write(tmp_path, [voice])
+    assert manifest.from_forged(tmp_path)[0].question == "audio.splice"
     assert manifest.groups([first, second]).tolist() == [0, 0]
     assert manifest.moved([second], tmp_path, tmp_path / "x")[0].mask == "../masks/f.png"
 
