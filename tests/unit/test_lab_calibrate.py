@@ -12,7 +12,8 @@ import pytest
 from unmask.verdict import Fusion, fuse, read_rules
 from unmask_lab import calibrate, ratios
 from unmask_lab.data import Data, balanced_weights
-from unmask_lab.evaluate.report import BEGIN, END, put_tables
+from unmask_lab.errors import LabError
+from unmask_lab.evaluate.report import put_tables
 from unmask_lab.forge.manifest import Row
 from unmask_lab.fusion import false_alarm_table, fit, reaching, split, threshold
 
@@ -183,12 +184,13 @@ def test_only_the_calibration_half_is_fitted_on(tmp_path: Path) -> None:
 
 def test_a_document_keeps_its_words_around_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "evaluation.md"
-    path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    begin, end = "<!-- tables: begin -->", "<!-- tables: end -->"
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     put_tables(path, ["new"])
     put_tables(path, ["newer"])
-    assert path.read_text() == f"before\n{BEGIN}\n\nnewer\n\n{END}\nafter\n"
+    assert path.read_text() == f"before\n{begin}\n\nnewer\n\n{end}\nafter\n"
     path.write_text("no markers")
-    with pytest.raises(ValueError, match="has no"):
+    with pytest.raises(LabError, match="has no"):
         put_tables(path, ["x"])
 
 

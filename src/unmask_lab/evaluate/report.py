@@ -15,15 +15,16 @@ from unmask.card import Card, find_cards
 from unmask.report import Finding, Verdict
 from unmask.verdict import fuse
 from unmask_lab.data import Data, load
+from unmask_lab.errors import LabError
 from unmask_lab.evaluate import metrics, results
 from unmask_lab.evaluate.metrics import Floats
 from unmask_lab.evaluate.pixels import Agreement, agreement
 from unmask_lab.evaluate.results import BASELINE
 from unmask_lab.evaluate.run import maps_path
+from unmask_lab.files import write_whole
 from unmask_lab.forge import manifest
 from unmask_lab.forge.manifest import Row
 
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 FUSED = "**fused**"
 ROUNDS = 200
 VARIANTS = ("clean", "jpeg95", "jpeg85", "jpeg75", "resized", "messenger")
@@ -54,18 +55,22 @@ def tables(folder: Path, table: Path, modality: str) -> Iterator[str]:
     yield "\n".join(calibration(data, verdicts))
 
 
-def put_tables(document: Path, blocks: Sequence[str]) -> None:
-    """Replace what stands between the document's two markers.
+def put_tables(document: Path, blocks: Sequence[str], section: str = "tables") -> None:
+    """Replace what stands between the document's two markers, ``<!-- SECTION: begin -->`` and ``end``.
 
     Raises:
-        ValueError: the document has no markers.
+        LabError: the document cannot be read, or has no such markers.
     """
-    text = document.read_text("utf-8")
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{document} has no {BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    document.write_text(f"{head}{BEGIN}\n\n" + "\n\n".join(blocks) + f"\n\n{END}{tail}", "utf-8")
+    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+    try:
+        text = document.read_text("utf-8")
+    except OSError as error:
+        raise LabError("report.document", f"{document} cannot be read ({error.strerror}).") from error
+    if begin not in text or end not in text:
+        raise LabError("report.document", f"{document} has no {begin} and {end}.")
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    write_whole(document, (f"{head}{begin}\n\n" + "\n\n".join(blocks) + f"\n\n{end}{tail}").encode())
 
 
 def verdict_of(data: Data, i: int, cards: dict[str, Card]) -> Verdict:

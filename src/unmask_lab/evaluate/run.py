@@ -54,9 +54,9 @@ def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.py")):
         digest.update(path.read_bytes())
-    card = re.split(r"^\[(?:calibration|strata|false_alarms)", (folder / "card.toml").read_text("utf-8"), flags=re.MULTILINE)[
-        0
-    ]
+    card = re.split(
+        r"^\[(?:calibration|strata|false_alarms)", (folder / "card.toml").read_text("utf-8"), flags=re.MULTILINE
+    )[0]
     digest.update(card.strip().encode())
     return digest.hexdigest()[:12]
 
