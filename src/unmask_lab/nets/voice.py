@@ -9,6 +9,7 @@ fine-tuning: Kumar et al. 2022).
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from unmask_lab.nets.whisper import LogMel, Tower, load_tower
 
 LAYERS = 4
+FRAMES = 100
+"""Positions that are kept: two seconds."""
 ATTENTION = 64
 DIRECTIONS = 32
 _SMALLEST = 1e-6
@@ -36,6 +39,7 @@ class VoiceNet(nn.Module):
         width = layers * tower.conv1.out_channels
         self.mel = LogMel()
         self.tower = tower
+        tower.positions = nn.Parameter(tower.positions[:FRAMES].clone(), requires_grad=False)
         self.attend = nn.Sequential(nn.Linear(width, ATTENTION), nn.Tanh(), nn.Linear(ATTENTION, 1))
         nn.init.zeros_(self.attend[2].weight)
         nn.init.zeros_(self.attend[2].bias)
@@ -65,8 +69,9 @@ class VoiceNet(nn.Module):
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, samples) to ``score`` and ``distance``, (batch,) each."""
         pooled = self.pool(self.mel(wave))
-        score = self.answer((pooled - self.shift) / self.spread)[:, 0]
-        return score, self.distance(pooled)
+        even = (pooled - self.shift) / self.spread
+        # Written as a sum, so that its few weights are stored as they are when the others become int8.
+        return (even * self.answer.weight[0]).sum(1) + self.answer.bias, self.distance(pooled)
 
     def distance(self, pooled: Tensor) -> Tensor:
         """Mahalanobis distance along the main directions of the training material, and beside them, 1 at the limit."""
@@ -127,28 +132,25 @@ def linear_probe(
     return direction.detach(), bias.detach()
 
 
-def absorbed(net: VoiceNet) -> VoiceNet:
-    """The same function with ``shift`` 0 and ``spread`` 1: both are taken into the linear layers behind them."""
+def rescaled(net: VoiceNet, shift: Tensor, spread: Tensor) -> VoiceNet:
+    """The same function with another ``shift`` and ``spread``, (2 * width,) each: the layers behind them make up."""
     out = copy.deepcopy(net)
     first, half = out.attend[0], out.attend[0].in_features
     with torch.no_grad():
-        for layer, shift, spread in (
-            (first, net.shift[:half], 10 * net.spread[:half]),
-            (out.answer, net.shift, net.spread),
-        ):
-            layer.weight.div_(spread)
-            layer.bias.sub_(layer.weight @ shift)
-        first.weight.mul_(10)  # `pool` divides by ten times the spread
-        out.shift.zero_()
-        out.spread.fill_(1.0)
+        for layer, size, ten in ((first, half, 10.0), (out.answer, 2 * half, 1.0)):
+            moved = (shift[:size] - net.shift[:size]) / (ten * net.spread[:size])
+            layer.bias.add_(layer.weight @ moved)
+            layer.weight.mul_(spread[:size] / net.spread[:size])
+        out.shift.copy_(shift)
+        out.spread.copy_(spread)
     return out
 
 
-def averaged(nets: list[VoiceNet]) -> VoiceNet:
+def averaged(nets: Sequence[VoiceNet]) -> VoiceNet:
     """The mean of several networks' weights (a soup: Wortsman et al. 2022); they must share one start."""
-    plain = [absorbed(net).state_dict() for net in nets]
-    out = copy.deepcopy(absorbed(nets[0]))
-    out.load_state_dict({name: torch.stack([state[name] for state in plain]).mean(0) for name in plain[0]})
+    states = [rescaled(net, nets[0].shift, nets[0].spread).state_dict() for net in nets]
+    out = copy.deepcopy(nets[0])
+    out.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
     return out
 
 
