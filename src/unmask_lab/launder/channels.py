@@ -14,7 +14,8 @@ import numpy as np
 import soxr
 from numpy.random import Generator
 
-from unmask_lab.launder.audio import RATE, Wave, codec, neutral, noise, room, telephone
+from unmask.voices.neutral import RATE, neutral
+from unmask_lab.launder.audio import Wave, codec, noise, room, telephone
 
 Step = Callable[[Wave, Generator], Wave]
 PACKET = 320

@@ -14,7 +14,7 @@ from scipy import signal
 
 from unmask_lab.forge.family import FamilyCard, VoiceJob, VoiceMade, Wave
 from unmask_lab.forge.speech import RATE, griffin_lim, levelled, stft, trimmed
-from unmask_lab.forge.voices import classical_tts, hibari, hifigan, kokoro, lyra
+from unmask_lab.forge.voices import classical_tts, hibari, hifigan, lyra
 from unmask_lab.forge.voices.source_filter import respoken
 
 CARD = FamilyCard(
@@ -60,7 +60,7 @@ def _makers(weights: Path) -> dict[str, Callable[[VoiceJob], Wave]]:
         makers["HiFi-GAN"] = lambda job: hifigan.vocoded(job.wave, job.weights)
     if not lyra.CARD.missing(weights):
         makers["Lyra v2"] = lambda job: lyra.coded(job.wave, 30, job.weights)
-    for tts in (hibari, kokoro, classical_tts):
+    for tts in (hibari, classical_tts):
         if not tts.CARD.missing(weights):
             makers[tts.CARD.id] = _first(tts.forge)
     return makers
