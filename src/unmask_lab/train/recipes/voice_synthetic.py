@@ -14,9 +14,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ SAMPLES = 2 * RATE
 CROP = 19200
 VARIANTS = 4
 BATCH, PAIRS = 24, 6
+FORGED = 2
 STEPS, EVERY, WARMUP = 700, 175, 50
 BLOCK_RATE, ATTENTION_RATE, ANSWER_RATE = 5e-5, 5e-4, 3e-5
 AVERAGE = 0.99
@@ -104,6 +106,11 @@ class Clips:
         """(n,) sources."""
         return np.asarray([row.source for row in self.rows])
 
+    @property
+    def variants(self) -> int:
+        """How many variants each clip has."""
+        return int(self.waves.shape[1])
+
     def wave(self, i: int, variant: int) -> Floats:
         """(samples,) float32; clips that end early are repeated."""
         return np.resize(np.asarray(self.waves[i, variant, : self.lengths[i]], np.float32), SAMPLES)
@@ -161,6 +168,24 @@ def prepare(rows: Sequence[Row], root: Path, folder: Path) -> Clips:
     return clips
 
 
+def read_forged(folder: Path, cache: Path) -> Clips:
+    """Wholly synthetic clips of a set that the lab forged. Raises `LabError` where it is none."""
+    path = folder / "manifest.csv"
+    names = {f.name for f in fields(Row)}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [Row(**{k: v for k, v in line.items() if k in names}) for line in csv.DictReader(file)]
+    except (OSError, TypeError) as error:
+        raise LabError("manifest.broken", f"{path} is no manifest of a forged set: {error}.") from error
+    return prepare(rows, folder, cache)
+
+
+def usable(forged: Clips, clips: Clips, held: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Wholly synthetic forged clips that were not made from a held-out source."""
+    left_out = set(clips.source[held])
+    return np.flatnonzero([r.label == "synthetic" and r.source not in left_out for r in forged.rows])
+
+
 def untouched_layers(clips: Clips, tower_file: Path, folder: Path) -> Floats:
     """(n, variants, 2 * width) plain mean and deviation of the untouched layers' channels; kept in ``folder``."""
     path = folder / "layers.npy"
@@ -191,8 +216,13 @@ def begin(clips: Clips, layers: Floats, train: NDArray[np.int64], tower_file: Pa
 # 3. Batches and loss ----------------------------------------------------------------------------------
 
 
-def batches(clips: Clips, train: NDArray[np.int64], seed: int) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Step -> log-mel (24, 80, frames) and truth (24,): bona fide first, the first `PAIRS` of both halves paired."""
+def batches(
+    clips: Clips, train: NDArray[np.int64], seed: int, forged: tuple[Clips, NDArray[np.int64]] | None = None
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Step -> log-mel (24, 80, frames) and truth (24,): bona fide first, the first `PAIRS` of both halves paired.
+
+    ``forged``: further synthetic clips and which of them may be used; they take `FORGED` places, families in turn.
+    """
     truth, source, weight = clips.truth, clips.source, source_weights(clips)
     members = {c: train[truth[train] == c] for c in (0, 1)}
     chance = {c: weight[m] / weight[m].sum() for c, m in members.items()}
@@ -203,16 +233,27 @@ def batches(clips: Clips, train: NDArray[np.int64], seed: int) -> Callable[[int]
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         rng = np.random.default_rng([seed, step, 7])
-        chosen: list[list[int]] = [[], []]
+        chosen: list[list[tuple[Clips, int]]] = [[], []]
         for s in rng.choice(len(both), min(PAIRS, len(both)), replace=False, p=share / share.sum()):
             for c in (0, 1):
-                chosen[c].append(int(rng.choice(inside[both[s]][c])))
+                chosen[c].append((clips, int(rng.choice(inside[both[s]][c]))))
+        if forged is not None:
+            chosen[1] += [(forged[0], i) for i in _by_family(*forged, rng)]
         for c in (0, 1):
-            chosen[c] += rng.choice(members[c], BATCH // 2 - len(chosen[c]), p=chance[c]).tolist()
-        waves = np.stack([_crop(clips.wave(i, int(rng.integers(VARIANTS))), rng) for i in chosen[0] + chosen[1]])
-        return masked(mel(augment(torch.from_numpy(waves), rng)), rng), torch.arange(BATCH) // (BATCH // 2)
+            drawn = rng.choice(members[c], BATCH // 2 - len(chosen[c]), p=chance[c])
+            chosen[c] += [(clips, int(i)) for i in drawn]
+        waves = [_crop(given.wave(i, int(rng.integers(given.variants))), rng) for given, i in chosen[0] + chosen[1]]
+        mels = mel(augment(torch.from_numpy(np.stack(waves)), rng))
+        return masked(mels, rng), torch.arange(BATCH) // (BATCH // 2)
 
     return batch
+
+
+def _by_family(clips: Clips, usable: NDArray[np.int64], rng: Generator) -> list[int]:
+    """`FORGED` clips, each of a family drawn with equal chance."""
+    family = np.asarray([row.family for row in clips.rows])[usable]
+    names = rng.choice(np.unique(family), FORGED)
+    return [int(rng.choice(usable[family == name])) for name in names]
 
 
 def _crop(wave: Floats, rng: Generator) -> Floats:
@@ -267,7 +308,9 @@ def loss(net: VoiceNet, batch: tuple[Tensor, Tensor]) -> Tensor:
     return F.binary_cross_entropy_with_logits(logit, wanted.float()) + RANK_WEIGHT * rank
 
 
-def tune(net: VoiceNet, clips: Clips, train: NDArray[np.int64], held: NDArray[np.int64], place: Place) -> VoiceNet:
+def tune(
+    net: VoiceNet, clips: Clips, train: NDArray[np.int64], held: NDArray[np.int64], place: Place, forged: Clips | None
+) -> VoiceNet:
     """Train the transformer layers, the attention and the answer; the averaged weights after the last step."""
     for parameter in net.tower.parameters():
         parameter.requires_grad_(False)
@@ -297,7 +340,9 @@ def tune(net: VoiceNet, clips: Clips, train: NDArray[np.int64], held: NDArray[np
             figures[f"auc_{name}"] = auc(score.astype(np.float64), clips.truth[watched] == 1)
         return figures
 
-    best = trainer.run(batches(clips, train, place.seed), loss, validate, steps=place.steps, every=EVERY, keep="step")
+    more = (forged, usable(forged, clips, held)) if forged is not None else None
+    draw = batches(clips, train, place.seed, more)
+    best = trainer.run(draw, loss, validate, steps=place.steps, every=EVERY, keep="step")
     load_weights(best, net)
     return net
 
@@ -366,13 +411,17 @@ def table(net: VoiceNet, clips: Clips, held: NDArray[np.int64], fold: int, kinds
 def train(options: TrainOptions) -> None:
     """Every fold in turn (or ``options.fold`` alone), the score table, and with all folds the model folder.
 
-    Needs ``--with tower=FILE``, Whisper base's weights in CTranslate2's form.
+    Needs ``--with tower=FILE``, Whisper base's weights in CTranslate2's form; takes ``--with forged=FOLDER``, a set of
+    synthetic voices made by the lab.
     """
     tower_file = options.need("tower", "Whisper base's weights (CTranslate2 model.bin)")
     kit = options.need_kit()
     rows = manifest.from_kit(kit, "audio")
     manifest.check(rows)
     clips = prepare(rows, kit, options.folder / "cache")
+    forged = (
+        read_forged(options.files["forged"], options.folder / "cache-forged") if "forged" in options.files else None
+    )
     layers = untouched_layers(clips, tower_file, options.folder / "cache")
     fold = manifest.folds(rows, options.folds, options.seed)
     kinds = kinds_by_path(kit, "audio")
@@ -380,7 +429,7 @@ def train(options: TrainOptions) -> None:
     for k in range(options.folds) if options.fold is None else (options.fold,):
         held, kept = np.flatnonzero(fold == k), np.flatnonzero(fold != k)
         place = Place(options.folder / f"fold-{k}", options.seed, options.steps or STEPS, options.device)
-        net = tune(begin(clips, layers, kept, tower_file), clips, kept, held, place)
+        net = tune(begin(clips, layers, kept, tower_file), clips, kept, held, place, forged)
         fit_drift(net, _spread_out(net, clips, kept))
         found += table(net, clips, held, k, kinds)
         scores.write(options.folder / "scores.csv", found)
