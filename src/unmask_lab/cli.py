@@ -113,14 +113,15 @@ def report(
 
 @app.command()
 def fit(
-    table: Annotated[Path, typer.Argument(help="Out-of-fold scores (CSV) of the detector's model.")],
-    detector: Annotated[str, typer.Option(help="Whose card is written, by id.")],
+    tables: Annotated[list[Path], typer.Argument(help="Out-of-fold scores (CSV) of the detector's model.")],
+    detector: Annotated[str, typer.Option(help="Whose card is written; by default the question of the table.")] = "",
+    kit: Annotated[Path | None, typer.Option(help="The kit's data folder: names kinds of real media.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Fit and report, but write nothing.")] = False,
 ) -> None:
     """Calibrate a trained detector: card (calibration, strata, false alarms, limits) and verdict.toml (labels)."""
     from unmask_lab.learned import fit as run
 
-    for line in run(table, detector, not dry_run):
+    for line in run(tables, detector, kit, not dry_run):
         typer.echo(line)
 
 

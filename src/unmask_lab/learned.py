@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from unmask_lab.fusion import (
     SUSPICIOUS_RATIO,
     split,
 )
+from unmask_lab.kit import kinds_by_path
 from unmask_lab.ratios import Floats, Table
 from unmask_lab.scores import Columns, Score
 
@@ -61,14 +62,26 @@ class Calibrated:
     sources: int
 
 
-def fit(path: Path, detector: str, write: bool = True, rules: Path = RULES) -> Iterator[str]:
-    """Fit on a score table and write; yields lines for a terminal.
+def fit(
+    paths: Sequence[Path], detector: str = "", kit: Path | None = None, write: bool = True, rules: Path = RULES
+) -> Iterator[str]:
+    """Fit on score tables and write; yields lines for a terminal.
+
+    Args:
+        paths: tables of out-of-fold scores; their rows are taken together.
+        detector: whose card; by default the question that the rows are about.
+        kit: the labelled kit, to name the kinds of real media where a table does not.
+        write: whether card and rules are written.
+        rules: ``verdict.toml``.
 
     Raises:
-        LabError: the table is bad, has one class or too few sources, or no such detector is installed.
+        LabError: a table is bad, has one class or too few sources, or no such detector is installed.
     """
-    rows = [row for row in scores.read(path) if row.status == "ok"]
-    scores.two_classes(rows, str(path))
+    rows = [row for path in paths for row in scores.read(path) if row.status == "ok"]
+    if kit is not None:
+        rows = named_kinds(rows, kit)
+    scores.two_classes(rows, " and ".join(map(str, paths)) or "no table")
+    detector = detector or _asked(rows)
     card = next((c for c in find_cards() if c.id == detector), None)
     if card is None:
         known = ", ".join(c.id for c in find_cards() if c.scored)
@@ -82,6 +95,19 @@ def fit(path: Path, detector: str, write: bool = True, rules: Path = RULES) -> I
         write_rules(rules, detector, fitted, told)
     for name, one in fitted.items():
         yield from _lines(f"{detector}/{name}", one, share)
+
+
+def named_kinds(rows: Sequence[Score], kit: Path) -> list[Score]:
+    """The rows, with the kind of real media of the kit's bona fide files where they name none."""
+    kinds = {path: kind for modality in ("image", "audio") for path, kind in kinds_by_path(kit, modality).items()}
+    return [row if row.label or row.kind else replace(row, kind=kinds.get(row.path, "")) for row in rows]
+
+
+def _asked(rows: Sequence[Score]) -> str:
+    questions = {row.question for row in rows if row.label and row.question}
+    if len(questions) != 1:
+        raise LabError("fit.question", f"The table is about {len(questions)} questions: say which --detector is meant.")
+    return questions.pop()
 
 
 def calibrate(rows: Sequence[Score], share: float = 1.0) -> Calibrated:

@@ -158,7 +158,7 @@ def test_bad_tables_write_nothing(tmp_path: Path, change, code: str) -> None:  #
     rules = tmp_path / "verdict.toml"
     rules.write_text("# untouched\n")
     with pytest.raises(LabError) as raised:
-        list(learned.fit(tmp_path / "t.csv", DETECTOR, rules=rules))
+        list(learned.fit([tmp_path / "t.csv"], DETECTOR, rules=rules))
     assert raised.value.code == code
     assert rules.read_text() == "# untouched\n"
 
@@ -166,4 +166,19 @@ def test_bad_tables_write_nothing(tmp_path: Path, change, code: str) -> None:  #
 def test_an_unknown_detector_is_told(tmp_path: Path) -> None:
     scores.write(tmp_path / "t.csv", table(8, 5))
     with pytest.raises(LabError, match="no detector"):
-        list(learned.fit(tmp_path / "t.csv", "image.nothing", write=False))
+        list(learned.fit([tmp_path / "t.csv"], "image.nothing", write=False))
+
+
+def test_the_question_names_the_detector(tmp_path: Path) -> None:
+    rows = [replace(r, question="image.grid" if r.label else "") for r in table(30, 6)]
+    scores.write(tmp_path / "t.csv", rows)
+    assert next(learned.fit([tmp_path / "t.csv"], write=False)).startswith("image.grid/any: ")
+    scores.write(tmp_path / "t.csv", [*rows, replace(rows[1], question="face.swap")])
+    with pytest.raises(LabError, match="2 questions"):
+        list(learned.fit([tmp_path / "t.csv"], write=False))
+
+
+def test_kinds_come_from_the_kit_where_the_table_names_none(tmp_path: Path) -> None:
+    (tmp_path / "manifest-audio.csv").write_text("path,label,method\naudio/real/x/1.flac,real,EMO-DB\n")
+    rows = [Score("audio/real/x/1.flac", "q", 0, "x", 0.0), Score("other", "q", 0, "x", 0.0, kind="singing")]
+    assert [r.kind for r in learned.named_kinds(rows, tmp_path)] == ["emotional speech", "singing"]
