@@ -173,7 +173,7 @@ def test_the_question_names_the_detector(tmp_path: Path) -> None:
     rows = [replace(r, question="image.grid" if r.label else "") for r in table(30, 6)]
     scores.write(tmp_path / "t.csv", rows)
     assert next(learned.fit([tmp_path / "t.csv"], write=False)).startswith("image.grid/any: ")
-    scores.write(tmp_path / "t.csv", [*rows, replace(rows[1], question="face.swap")])
+    scores.write(tmp_path / "t.csv", [*rows, replace(rows[-1], label=1, question="face.swap")])
     with pytest.raises(LabError, match="2 questions"):
         list(learned.fit([tmp_path / "t.csv"], write=False))
 
