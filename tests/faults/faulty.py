@@ -28,6 +28,12 @@ def examine(subject, options):
 BODIES = {
     "abort": "    os.abort()",
     "deep": "    def f(): return f()\n    f()",
+    "asks": "    from unmask.models.runtime import open_model\n"
+    "    from unmask.models.store import reference_input\n"
+    "    session = open_model('kept-1')\n"
+    "    out = session.run(reference_input(session.card))\n"
+    "    total = sum(abs(values).astype('float64').sum() for values in out.values())\n"
+    "    return CARD.ok('fine', type(session).__name__, raw_score=float(total))",
     "exits": "    os._exit(9)",
     "good": "    time.sleep(0.2)\n    return CARD.ok('fine', 'Nothing seen.')",
     "hangs": "    while True:\n        time.sleep(1)",

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from unmask.card import find_cards
 from unmask.execution.contract import READER, Examination, Job, reader_finding
+from unmask.execution.keeping import Keeper
 from unmask.report import Finding, SubjectInfo
 
 MAX_MESSAGE_BYTES = 64 * 1024**2
@@ -33,8 +34,9 @@ _LOST = "worker.lost", "The examining process was lost. Try again; if it repeats
 class ProcessExecutor:
     """``slots`` children at a time; `examine` may be called from as many threads."""
 
-    def __init__(self, slots: int = 1, threads: int = 1) -> None:
-        self._slots = [Slot(threads) for _ in range(slots)]
+    def __init__(self, slots: int = 1, threads: int = 1, keeper: Keeper | None = None) -> None:
+        self._keeper = keeper or Keeper(slots, slots * threads)
+        self._slots = [Slot(threads, self._keeper) for _ in range(slots)]
         self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in self._slots:
             self._free.put(slot)
@@ -52,6 +54,7 @@ class ProcessExecutor:
         """End all processes."""
         for slot in self._slots:
             slot.close()
+        self._keeper.close()
 
     def _examine(self, slot: Slot, job: Job) -> Examination:
         """Run, and where a child dies run again without the detector that killed it."""
@@ -98,8 +101,9 @@ class ProcessExecutor:
 class Slot:
     """One helper process and its pipes; restarted when it is lost."""
 
-    def __init__(self, threads: int = 1) -> None:
+    def __init__(self, threads: int = 1, keeper: Keeper | None = None) -> None:
         self._threads = threads
+        self._keeper = keeper
         self.closed = False
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -148,7 +152,7 @@ class Slot:
             if self.closed:
                 return None  # a thread that is still at work must not bring the process back
             if self._process is None or self._process.poll() is not None:
-                self._process = _start(self._threads)
+                self._process = _start(self._threads, self._keeper)
             return self._process
 
     def start(self) -> None:
@@ -156,9 +160,10 @@ class Slot:
         self._started()
 
 
-def _start(threads: int) -> subprocess.Popen[bytes]:
+def _start(threads: int, keeper: Keeper | None) -> subprocess.Popen[bytes]:
     environment = {
         **os.environ,
+        **(keeper.environment if keeper else {}),
         # Detectors run side by side; BLAS threads of their own would only fight over the same cores.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
@@ -173,6 +178,7 @@ def _start(threads: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=errors,
         env=environment,
+        pass_fds=(keeper.descriptor,) if keeper else (),
         # Ctrl-C in the terminal is for the parent, which ends the helper by closing its pipe.
         start_new_session=True,
     )

@@ -49,16 +49,15 @@ class Session:
         Raises:
             ModelError: ``model.input``, an input is missing or has another shape.
         """
+        outputs = self.infer(inputs)
         note_use(self.card)
-        return self.infer(inputs)
+        return outputs
 
     def infer(self, inputs: Mapping[str, NDArray[np.floating[Any]]]) -> Arrays:
         """`run`, but not counted as taking part in an examination."""
-        for tensor in self.card.inputs:
-            if tensor.name not in inputs or inputs[tensor.name].shape != tensor.shape:
-                raise ModelError("model.input", f"The model {self.card.name} wants {tensor.name} as {tensor.shape}.")
+        arrays = checked_inputs(self.card, inputs)
         request = self._request()
-        request.infer({name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()})
+        request.infer(arrays)
         return {t.name: np.array(request.get_tensor(t.name).data, np.float32) for t in self.card.outputs}
 
     def _request(self) -> Any:
@@ -67,13 +66,24 @@ class Session:
         return self._local.request
 
 
-def open_model(name: str, threads: int = 1) -> Session:
-    """The session of a bundled model, made, checked against its reference and kept at first use.
+def checked_inputs(card: ModelCard, inputs: Mapping[str, NDArray[np.floating[Any]]]) -> Arrays:
+    """The inputs as contiguous float32. Raises `ModelError` ``model.input``, one is missing or has another shape."""
+    for tensor in card.inputs:
+        if tensor.name not in inputs or inputs[tensor.name].shape != tensor.shape:
+            raise ModelError("model.input", f"The model {card.name} wants {tensor.name} as {tensor.shape}.")
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in inputs.items()}
+
+
+def open_model(name: str, threads: int = 1, streams: int = 1) -> Session:
+    """The session of an installed model, made, checked against its reference and kept at first use.
+
+    Where there is a keeper for large models (``keep`` in the card), the session asks it instead.
 
     Args:
         name: ``<id>-<version>``.
         threads: threads of one inference. Detectors run side by side, so one is enough for small networks, and sums
-            do not depend on how many there are.
+            do not depend on how many there are. A keeper decides for itself.
+        streams: inferences that may run side by side, with ``threads`` for all of them.
 
     Raises:
         ModelError: no such model, a file is missing or altered, or it gives other numbers on this machine.
@@ -83,13 +93,26 @@ def open_model(name: str, threads: int = 1) -> Session:
         gate = _opening.setdefault(key, threading.Lock())
     with gate:
         if key not in _sessions:
-            _sessions[key] = open_card(find_model(name), threads)
+            card = find_model(name)
+            _sessions[key] = (_ask_keeper(card) if card.keep else None) or open_card(card, threads, streams)
         return _sessions[key]
 
 
-def open_card(card: ModelCard, threads: int = 1) -> Session:
+def _ask_keeper(card: ModelCard) -> Session | None:
+    """A session at the keeper, where this process has one."""
+    from unmask.models.kept import KeptSession, control
+
+    descriptor = control()
+    if descriptor is None:
+        return None
+    session = KeptSession(card, descriptor)
+    session.connect()
+    return session
+
+
+def open_card(card: ModelCard, threads: int = 1, streams: int = 1) -> Session:
     """A new session of any model, its files and its numbers checked. Raises `ModelError`."""
-    compiled = _compile(card, threads)
+    compiled = _compile(card, threads, streams)
     _check_tensors(card, compiled)
     session = Session(card, compiled)
     check_numbers(card, session.infer(reference_input(card)))
@@ -118,7 +141,7 @@ def machine() -> str:
     return f"Processor {name}, OpenVINO {_openvino().__version__.split('-')[0]}, float32"
 
 
-def settings(threads: int) -> dict[str, Any]:
+def settings(threads: int, streams: int = 1) -> dict[str, Any]:
     """OpenVINO's settings: float32 whatever the processor offers, so that numbers agree between machines.
 
     Weights stored as int8 would otherwise have their inputs brought to int8 at run time on processors with VNNI:
@@ -129,13 +152,14 @@ def settings(threads: int) -> dict[str, Any]:
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": streams,
     }
 
 
-def compile_file(path: Path, threads: int = 1) -> Any:
+def compile_file(path: Path, threads: int = 1, streams: int = 1) -> Any:
     """OpenVINO's compiled form of a network file, no card asked. Raises RuntimeError where it cannot be read."""
     core = _engine()
-    return core.compile_model(core.read_model(path), DEVICE, settings(threads))
+    return core.compile_model(core.read_model(path), DEVICE, settings(threads, streams))
 
 
 class Preparation:
@@ -226,7 +250,7 @@ def _export(names: Iterable[str], file: IO[bytes]) -> None:
     file.flush()
 
 
-def _compile(card: ModelCard, threads: int) -> Any:
+def _compile(card: ModelCard, threads: int, streams: int = 1) -> Any:
     # A graph may keep its weights in a second file: each is checked before any is opened.
     for file in card.files:
         if file.name != card.reference.file:
@@ -235,8 +259,8 @@ def _compile(card: ModelCard, threads: int) -> Any:
     core = _engine()
     try:
         if _compiled.get(card.name):
-            return core.import_model(_compiled[card.name], DEVICE, settings(threads))
-        return compile_file(path, threads)
+            return core.import_model(_compiled[card.name], DEVICE, settings(threads, streams))
+        return compile_file(path, threads, streams)
     except RuntimeError as error:
         raise ModelError(
             "model.unreadable", f"OpenVINO cannot open the model {card.name}: {str(error).splitlines()[-1]}."
