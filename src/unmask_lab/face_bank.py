@@ -160,7 +160,7 @@ def read(path: Path) -> list[BankFace]:
             )
             for i, (part, origin) in enumerate(zip(parts, origins, strict=True))
         ]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError) as error:
         raise LabError("faces.bank", f"{path} is no bank of faces ({error}): make it again.") from error
 
 

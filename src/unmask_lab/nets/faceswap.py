@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SIDE = 192
+SIDE = 160
 CELLS = SIDE // 16
 # (kernel, stride, expansion, channels) of blocks 0 to 10: what comes after sees the face too coarsely to find seams.
 BLOCKS = (

@@ -20,7 +20,7 @@ from unmask_lab.forge.family import Family, PictureMade, walk
 from unmask_lab.forge.forgery import Alpha, Rgb, seeded
 from unmask_lab.launder import image as laundry
 
-SIDE, MARGIN, CELLS = 192, 0.15, 12
+SIDE, MARGIN, CELLS = 160, 0.15, 10
 TRAINED_ON = "face_self_blend"
 LAUNDERED = 2
 HALF = "half-jpeg70"

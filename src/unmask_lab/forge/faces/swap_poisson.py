@@ -32,6 +32,7 @@ def forge(job: FaceJob) -> Iterator[PictureMade]:
         return
     layer = warped(job.donor, parent.flat, parent.rgb.shape)
     x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
-    middle = (x + w // 2, y + h // 2)
+    # OpenCV centres the mask by the distance of its outermost pixels.
+    middle = (x + (w - 1) // 2, y + (h - 1) // 2)
     mixed = cv2.seamlessClone(layer, parent.rgb, mask.astype(np.uint8) * 255, middle, cv2.NORMAL_CLONE)
     yield PictureMade(np.asarray(mixed, np.uint8), f"Poisson swap: {region}", mask)

@@ -35,7 +35,7 @@ from unmask_lab.train.loop import Trainer, cosine, load_weights
 from unmask_lab.train.options import TrainOptions
 
 QUESTION = "face.swap"
-STEPS, EVERY, PAIRS = 800, 200, 14
+STEPS, EVERY, PAIRS = 1000, 250, 14
 BACKBONE_RATE, HEAD_RATE, DECAY, EMA = 5e-4, 1e-3, 0.02, 0.995
 SOURCE_POWER = 0.65
 MAP_WEIGHT, RANK_WEIGHT = 0.5, 0.25
