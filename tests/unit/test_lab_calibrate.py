@@ -194,6 +194,14 @@ def test_a_document_keeps_its_words_around_the_tables(tmp_path: Path) -> None:
         put_tables(path, ["x"])
 
 
+def test_a_share_of_the_budget_moves_the_labels_up() -> None:
+    data = made(600)
+    whole, third = fit(data, list(data.raw)), fit(data, list(data.raw), 0.3)
+    assert third.suspicious > whole.suspicious and third.likely_manipulated >= whole.likely_manipulated
+    told = [rate for score, rate in third.false_alarms if score <= third.suspicious]
+    assert min(told) <= 0.05 * 0.3
+
+
 def test_two_sources_are_enough_to_fit() -> None:
     data = made(400)
     rows = tuple(replace(r, parent_source=f"s{i % 2}", parent=f"s{i % 2}/{i % 12}") for i, r in enumerate(data.rows))
