@@ -29,6 +29,8 @@ def band(wave: Wave) -> Wave:
 
 def level(wave: Wave) -> Wave:
     """The same sound at a root mean square of `LEVEL` along the last axis; silence stays silence."""
+    if not wave.size:
+        return np.asarray(wave, np.float32)
     power = np.sqrt(np.mean(np.square(wave, dtype=np.float64), axis=-1, keepdims=True))
     return np.asarray(wave * (LEVEL / (power + 1e-9)), np.float32)
 

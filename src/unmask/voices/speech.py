@@ -33,11 +33,11 @@ Wave = NDArray[np.float32]
 class Cut:
     """How probabilities become stretches: begin above ``start``, end below ``stop`` (0..1); seconds elsewhere."""
 
-    start: float = 0.5
-    stop: float = 0.35
+    start: float = 0.3
+    stop: float = 0.15
     shortest: float = 0.25
-    gap: float = 0.1
-    pad: float = 0.03
+    gap: float = 0.3
+    pad: float = 0.1
 
 
 @dataclass(frozen=True)
