@@ -286,7 +286,7 @@ def set_parameters(path: Path, values: dict[str, float]) -> None:
         head, mark, tail = text.partition("\n[")
         text = f"{head}\n\n[parameters]\n{mark}{tail}" if mark else f"{text}\n[parameters]\n"
     for name, value in values.items():
-        line, old = f"{name} = {value:.6g}", rf"^{re.escape(name)}\s*=.*$"
+        line, old = f"{name} = {value:.6g}", rf"^{re.escape(name)}\s*=\s*[^\s#]+"
         if re.search(old, text, re.MULTILINE):
             text = re.sub(old, line, text, count=1, flags=re.MULTILINE)
         else:

@@ -96,7 +96,7 @@ def test_small_groups_do_not_rule_and_copies_are_one_parent() -> None:
 CARD = """id = "x.y"
 [parameters]
 # A comment that stays.
-report_above = 3.5
+report_above = 3.5  # log-odds
 other = 1
 
 [strata.old]
@@ -119,7 +119,8 @@ def test_cards_and_rules_are_written_without_collateral(tmp_path: Path) -> None:
         learned.write_rules(rules, "x.y", both, "made")
     told = tomllib.loads(card.read_text())
     assert set(told["strata"]) == {"tower", "small"} and "calibration" not in told
-    assert told["parameters"]["other"] == 1 and "# A comment that stays." in card.read_text()
+    assert told["parameters"]["other"] == 1
+    assert "# A comment that stays." in card.read_text() and "  # log-odds\n" in card.read_text()
     assert told["parameters"]["drift_limit_tower"] == pytest.approx(0.995, abs=0.01)
     assert told["parameters"]["report_above"] == max(told["parameters"][f"report_above_{s}"] for s in both)
     assert set(told["false_alarms"]) == {"kind 0", "kind 1", "kind 2"}
