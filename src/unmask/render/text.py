@@ -134,6 +134,7 @@ def _finding(finding: Finding, grade: str) -> RenderableType:
         f"  {words.visible(finding.detector)}  ",
         (words.GRADE_WORDS[grade], _GRADE_STYLES.get(grade, "dim")),
         f"  {finding.score:.2f}" if finding.score is not None else "",
+        (f"  {words.calibrated_for(finding)}" if words.calibrated_for(finding) else "", "dim"),
     )
     lines = [Text(words.visible(finding.reason.text))]
     if grade in ("sign", "weak"):
