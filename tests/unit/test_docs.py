@@ -23,9 +23,16 @@ def test_detectors_page_is_written_from_the_cards() -> None:
     assert read("docs/detectors.md") == page(own), "run `make docs`"
 
 
+def below(command: object) -> dict[str, object]:
+    """The commands of a group."""
+    return dict(getattr(command, "commands", {}))
+
+
 def test_every_option_is_documented() -> None:
     words = read("README.md") + read("docs/errors.md") + read("docs/usage.md")
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    commands |= {f"{group} {name}": c for group in list(commands) for name, c in below(commands[group]).items()}
+    for name, command in commands.items():
         assert f"unmask {name}" in words, f"the command {name} is in no document"
         for parameter in command.params:
             for option in parameter.opts:
@@ -45,6 +52,13 @@ def test_reason_codes_of_the_core_are_documented() -> None:
             if code.endswith(".jpg") or code == "media.reader":
                 continue  # a file's name; the finding that carries these codes
             assert code in text, f"{code} ({path.name}) is not in docs/errors.md"
+
+
+def test_reason_codes_of_models_are_documented() -> None:
+    text = read("docs/models.md")
+    for path in (ROOT / "src/unmask/models").glob("*.py"):
+        for code in re.findall(r'"(model\.[a-z_]+)"', path.read_text("utf-8")):
+            assert code == "model.toml" or code in text, f"{code} ({path.name}) is not in docs/models.md"
 
 
 def test_links_in_documents_lead_somewhere() -> None:
