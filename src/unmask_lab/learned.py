@@ -55,6 +55,7 @@ class Calibrated:
     by_kind: dict[str, tuple[float, int]]
     found: tuple[float, float]
     drift_limit: float | None
+    refused: dict[str, float]
     report_above: float
     ece: float
     n_bona_fide: int
@@ -126,7 +127,7 @@ def calibrate(rows: Sequence[Score], share: float = 1.0) -> Calibrated:
     suspicious = max(threshold(*alarms, SUSPICIOUS * share), SUSPICIOUS_RATIO)
     likely = max(threshold(*alarms, LIKELY * share), LIKELY_RATIO, suspicious)
     probability = 1 / (1 + 10.0**-held_out)
-    known = c.distance[~np.isnan(c.distance)]
+    limit = drift_limit(c.distance)
     return Calibrated(
         table=table,
         suspicious=suspicious,
@@ -134,7 +135,8 @@ def calibrate(rows: Sequence[Score], share: float = 1.0) -> Calibrated:
         false_alarms=shares,
         by_kind=alarms_by_kind(*alarms, suspicious),
         found=(_share(held_out, c.truth, weight, suspicious), _share(held_out, c.truth, weight, likely)),
-        drift_limit=round(float(np.percentile(known, DRIFT_PERCENTILE)), 4) if len(known) else None,
+        drift_limit=limit,
+        refused=refused(c, limit),
         report_above=inverse(table, suspicious),
         ece=metrics.ece(probability, c.truth, weight=weight),
         n_bona_fide=independent(c)[0],
@@ -224,6 +226,21 @@ def alarms_by_kind(
     return out
 
 
+def drift_limit(distance: Floats) -> float | None:
+    """The distance that 99.5 % of the held-out files of both classes stay below; None where none is told."""
+    known = distance[~np.isnan(distance)]
+    return round(float(np.percentile(known, DRIFT_PERCENTILE)), 4) if len(known) else None
+
+
+def refused(c: Columns, limit: float | None) -> dict[str, float]:
+    """Kind of real media: share of its rows beyond the limit, which the detector would decline; worst first."""
+    if limit is None:
+        return {}
+    bona = ~c.truth
+    shares = {str(k): float((c.distance[bona & (c.kind == k)] > limit).mean()) for k in np.unique(c.kind[bona])}
+    return {kind: share for kind, share in sorted(shares.items(), key=lambda item: -item[1]) if share > 0}
+
+
 def inverse(table: Table, level: float) -> float:
     """The raw score at which the table reaches ``level``; beyond its end where it never does."""
     x, y = np.asarray(table.x), np.asarray(table.log10_lr)
@@ -242,7 +259,7 @@ def describe(rows: Sequence[Score]) -> str:
     sources = len({row.source for row in rows})
     copies = f", {variants} laundered or clean copies of each" if variants > 1 else ""
     named = f" ({', '.join(families)})" if 0 < len(families) <= 12 else ""
-    return f"out-of-fold scores of {sources} sources, each left out of training{named}{copies}; see docs/evaluation.md"
+    return f"out-of-fold scores of {sources} sources, each left out of training{named}{copies}; see docs/evaluation-learned.md"
 
 
 def write_card(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
@@ -347,3 +364,6 @@ def _lines(name: str, one: Calibrated, share: float) -> Iterator[str]:
     )
     worst = sorted(one.by_kind.items(), key=lambda item: -item[1][0])[:6]
     yield "  suspicious by kind: " + ", ".join(f"{kind} {rate:.1%} of {n}" for kind, (rate, n) in worst)
+    if one.refused:
+        told = ", ".join(f"{kind or 'not named'} {share:.1%}" for kind, share in list(one.refused.items())[:5])
+        yield f"  beyond the drift limit, bona fide: {told}"

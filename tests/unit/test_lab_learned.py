@@ -140,6 +140,16 @@ def test_a_card_without_parameters_gets_them(tmp_path: Path) -> None:
     assert told["labels"] == {"a": "b"} and told["parameters"]["report_above"] > 0 and "calibration" in told
 
 
+def test_the_drift_limit_tells_whom_it_would_refuse() -> None:
+    rows = [replace(r, distance=5.0) if i == 1 else r for i, r in enumerate(table())]
+    assert rows[1].label == 0
+    found = learned.calibrate(rows)
+    assert found.drift_limit is not None and 0.98 < found.drift_limit < 1
+    assert list(found.refused)[0] == rows[1].kind or found.refused[rows[1].kind] > 0
+    plain = learned.calibrate([replace(r, distance=math.nan) for r in table()])
+    assert plain.drift_limit is None and plain.refused == {}
+
+
 def test_reports_begin_where_the_label_does() -> None:
     found = learned.calibrate(table(200))
     assert found.table(np.array([found.report_above]))[0] == pytest.approx(found.suspicious, abs=1e-3)

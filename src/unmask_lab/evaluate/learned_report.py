@@ -125,11 +125,19 @@ class Headline:
     declined: float
 
 
+_measured: dict[tuple[int, int], tuple[Judged, Headline]] = {}
 _NONE = Interval(math.nan, math.nan, math.nan)
 
 
 def figures(judged: Judged, rounds: int) -> Headline:
-    """Measure one detector."""
+    """Measure one detector; measured once, since the page and its tables ask alike."""
+    key = (id(judged), rounds)
+    if key not in _measured or _measured[key][0] is not judged:
+        _measured[key] = (judged, _figures(judged, rounds))
+    return _measured[key][1]
+
+
+def _figures(judged: Judged, rounds: int) -> Headline:
     main = scores.measure(judged.main, rounds)
     clean, laundered = (_auc(judged.part(group), rounds) for group in (CLEAN, LAUNDERED))
     unseen, generators = never_seen(judged.main)
