@@ -16,7 +16,7 @@ from unmask.errors import CardError, ModelError
 from unmask.models import index, unfold, web
 from unmask.models.catalogue import FETCHABLE, Entry, find_entry
 from unmask.models.download import CHUNK, Progress, download, wrong_hash
-from unmask.models.store import ModelCard, check_files, models_home, read_model_card
+from unmask.models.store import CARD_NAME, ModelCard, check_files, models_home, read_model_card
 
 DOWNLOADS = ".downloads"
 
@@ -41,11 +41,11 @@ def get(
     """
     entry = find_entry(name)
     home = models_home()
-    if card := _whole(home / entry.model):
+    if card := _whole(home / entry.model, entry):
         return card, False
     try:
         with _workshop(home) as place:
-            if card := _whole(home / entry.model):
+            if card := _whole(home / entry.model, entry):
                 return card, False  # another process was faster
             _check_room(home, entry)
             network = _network(entry, source, chosen, home / DOWNLOADS, place, progress)
@@ -58,12 +58,14 @@ def get(
     return read_model_card(home / entry.model), True
 
 
-def _whole(folder: Path) -> ModelCard | None:
-    """The card of a folder whose files are all right."""
+def _whole(folder: Path, entry: Entry) -> ModelCard | None:
+    """The card of a folder that is as this version of Unmask would make it."""
     try:
+        if (folder / CARD_NAME).read_bytes() != (FETCHABLE / entry.model / CARD_NAME).read_bytes():
+            return None
         card = read_model_card(folder)
         check_files(card)
-    except (CardError, ModelError):
+    except (OSError, CardError, ModelError):
         return None
     return card
 
