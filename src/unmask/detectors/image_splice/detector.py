@@ -34,8 +34,15 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
             "splice.too_small",
             f"The picture is smaller than {CARD.min_side} pixels on one side: too little to compare with the rest.",
         )
-    if textured_share(image.luma) < P["min_texture_share"]:
+    flat, even = flat_shares(image.luma)
+    if flat > P["max_flat_share"]:
         return CARD.declined("splice.blank", "The picture is almost blank: there are no traces to compare.")
+    if even > P["max_even_share"]:
+        return CARD.declined(
+            "splice.page",
+            f"{100 * even:.0f} % of the picture is one even tone, as in screenshots, pages, logos and things cut out on "
+            "a plain ground: whatever is put there differs from the ground as a matter of course.",
+        )
     jpeg = image.jpeg
     table = None if jpeg is None else jpeg.tables[0]
     reading = read(image.rgb, table, open_model(FEATURES), open_model(CONTEXT), int(P["most_tiles"]))
@@ -66,12 +73,15 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     )
 
 
-def textured_share(luma: NDArray[np.uint8]) -> float:
-    """Share of 8 x 8 blocks that are not flat."""
+def flat_shares(luma: NDArray[np.uint8]) -> tuple[float, float]:
+    """Share of 8 x 8 blocks that are flat, and of those flat blocks that have the commonest grey level (+-1)."""
     h, w = (n // 8 * 8 for n in luma.shape)
     blocks = luma[:h, :w].reshape(h // 8, 8, w // 8, 8)
-    spread = blocks.max((1, 3)).astype(np.int16) - blocks.min((1, 3))
-    return float(np.mean(spread >= P["flat_range"]))
+    low = blocks.min((1, 3)).ravel()
+    flat = blocks.max((1, 3)).ravel().astype(np.int16) - low < P["flat_range"]
+    counts = np.bincount(low[flat], minlength=256)
+    commonest = np.convolve(counts, np.ones(3, np.intp), "same").max()
+    return float(flat.mean()), float(commonest / flat.size)
 
 
 def probability(reading: Reading) -> NDArray[np.float32]:
