@@ -259,7 +259,8 @@ def describe(rows: Sequence[Score]) -> str:
     sources = len({row.source for row in rows})
     copies = f", {variants} laundered or clean copies of each" if variants > 1 else ""
     named = f" ({', '.join(families)})" if 0 < len(families) <= 12 else ""
-    return f"out-of-fold scores of {sources} sources, each left out of training{named}{copies}; see docs/evaluation-learned.md"
+    unseen = f"{sources} sources, each left out of training"
+    return f"out-of-fold scores of {unseen}{named}{copies}; see docs/evaluation-learned.md"
 
 
 def write_card(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
