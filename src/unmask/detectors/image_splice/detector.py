@@ -40,8 +40,8 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     if even > P["max_even_share"]:
         return CARD.declined(
             "splice.page",
-            f"{100 * even:.0f} % of the picture is one even tone, as in screenshots, pages, logos and things cut out on "
-            "a plain ground: whatever is put there differs from the ground as a matter of course.",
+            f"{100 * even:.0f} % of the picture is one even tone, as in screenshots, pages, logos and things cut out "
+            "on a plain ground: whatever is put there differs from the ground as a matter of course.",
         )
     jpeg = image.jpeg
     table = None if jpeg is None else jpeg.tables[0]
