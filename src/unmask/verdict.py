@@ -261,8 +261,8 @@ def _settled(kind: str, findings: Sequence[Finding], answers: Sequence[Answer], 
 def _unfit(finding: Finding, rules: Rules) -> bool:
     """The subject is unlike anything the detector was trained on, or its model gives other numbers on this machine."""
     code = finding.reason.code
-    drifted = code.startswith("drift.") or (code.startswith("model.") and finding.detector in rules.learned)
-    return finding.status == "declined" and drifted
+    grouped = finding.detector in rules.learned or any(finding.detector in f.weights for f in rules.fusion.values())
+    return finding.status == "declined" and (code.startswith("drift.") or (grouped and code.startswith("model.")))
 
 
 def _weight_share(fusion: Fusion, ratios: dict[str, float]) -> float:
