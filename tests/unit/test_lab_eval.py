@@ -195,3 +195,27 @@ def test_thinning_keeps_every_source() -> None:
     rows += [replace(r, label="synthetic") for r in rows]
     kept = list(judge.thinned(rows, 3))
     assert {(r.source, r.label) for r in kept} == {(r.source, r.label) for r in rows} and len(kept) == 12
+
+
+def test_the_commands_go_from_files_to_a_page(pictures: Path) -> None:
+    from typer.testing import CliRunner
+
+    from unmask_lab.cli import app
+
+    def lab(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words))
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    table = pictures / "s.csv"
+    given = ["--command", python(BRIGHT), "--name", "bright", "--variant", "clean", "--variant", "laundered:1"]
+    told = lab("eval", str(pictures / "m.csv"), "--out", str(table), "--question", "image.synthetic", *given)
+    assert "bright: 16 rows" in told and "baseline.bytes: 16 rows" in told
+    assert "== bright\nall: AUC 1.0" in lab("scores", str(table), "--rounds", "10")
+    (pictures / "d.md").write_text("<!-- x: begin -->\n<!-- x: end -->\n")
+    words = ["--title", "Generated?", "--rounds", "10", "--html", str(pictures / "p.html")]
+    lab("eval-report", str(table), *words, "--into", str(pictures / "d.md"), "--section", "x")
+    assert "<h1>Generated?</h1>" in (pictures / "p.html").read_text()
+    assert "| bright | 1.0" in (pictures / "d.md").read_text()
+    nobody = CliRunner().invoke(app, ["eval", str(pictures / "m.csv"), "--out", str(table), "--no-baselines"])
+    assert isinstance(nobody.exception, LabError) and nobody.exception.code == "eval.nobody"
