@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from unmask.render import words
 from unmask.render.text import detail, table
-from unmask.report import Report
+from unmask.report import Reason, Report
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,14 @@ def test_the_headline_names_the_question(
 
     assert said("likely_manipulated") == likely
     assert suspicious in said("suspicious")
+
+
+def test_drift_is_explained(reports: dict[str, Report]) -> None:
+    reason = Reason(code="drift.unlike_training", text="Unlike everything.")
+    verdict = reports["unsure"].verdict.model_copy(update={"label": "inconclusive", "reasons": (reason,)})
+    report = reports["unsure"].model_copy(update={"verdict": verdict})
+    assert "unlike everything" in words.meaning(report)
+    assert "unlike everything" not in words.meaning(reports["unsure"])
 
 
 def test_the_stratum_is_told(reports: dict[str, Report]) -> None:
