@@ -149,8 +149,8 @@ def meaning(report: Report) -> str:
         return "Neither “manipulated” nor “untouched” follows from that. A whole copy of the file may allow an answer."
     if report.verdict.label == "inconclusive" and any(r.code.startswith("drift.") for r in report.verdict.reasons):
         return (
-            "Neither “manipulated” nor “untouched” follows from what could be examined. The file looks unlike everything "
-            "that a trained examination was measured on, so its number would mean nothing here."
+            "Neither “manipulated” nor “untouched” follows from what could be examined. The file looks unlike "
+            "everything that a trained examination was measured on, so its number would mean nothing here."
         )
     return _MEANING[report.verdict.label]
 
