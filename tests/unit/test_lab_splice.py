@@ -193,3 +193,25 @@ def test_pictures_are_read_upright_and_small_ones_left_out(small_kit: Path) -> N
         assert path not in {host.path for host in material.hosts(small_kit)}
     finally:
         path.write_bytes(kept)
+
+
+def test_the_run_is_told_in_the_models_card(tmp_path: Path) -> None:
+    line = '{"step": %d, "loss": 1.25, "auc_clean": 0.8, "f1_clean": %.1f, "both": 0.5}\n'
+    (tmp_path / "log.jsonl").write_text(line % (100, 0.2) + line % (200, 0.4))
+    text = recipe.curve(tmp_path / "log.jsonl", 7)
+    assert "seed 7" in text and text.endswith("| 200 | 1.25 | 0.80 | 0.40 |")
+
+
+def test_what_is_usual_is_near_and_noise_is_far(pool: material.Pool) -> None:
+    torch.manual_seed(2)
+    net = nets.Splice().eval()
+    recipe.fit_usual(net, pool, 1)
+    host = pool.entry(0)[0]
+    strange = np.random.default_rng(1).integers(0, 256, host.shape).astype(np.uint8)
+    nothing = np.zeros(host.shape[:2], bool)
+    batch = recipe.collate(
+        [recipe.sample(p, np.zeros(64, np.float32), (nothing, nothing), (0, 0), 448, 0) for p in (host, strange)]
+    )
+    with torch.no_grad():
+        near, far = net(batch["rgb"], batch["table"], batch["valid"])[2].ravel().tolist()
+    assert near < far

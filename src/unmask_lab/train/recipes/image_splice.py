@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,7 +227,7 @@ def train(options: TrainOptions) -> None:
     net = fitted(pool, options)
     fit_usual(net, pool, options.seed)
     if options.export is not None:
-        write_models(net, options.export, options.replace)
+        write_models(net, options.export, curve(options.folder / "log.jsonl", options.seed), options.replace)
 
 
 def fitted(pool: material.Pool, options: TrainOptions) -> Splice:
@@ -298,7 +299,21 @@ CARD: dict[str, Any] = {
 }
 
 
-def write_models(net: Splice, folder: Path, replace: bool) -> None:
+def curve(log: Path, seed: int) -> str:
+    """The run for the model's card: what was set, and the validation after each part of it."""
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    names = [name for name in lines[0] if name.startswith(("auc_", "f1_"))]
+    text = (
+        f"Recipe `image.splice`, seed {seed}; {2 * PAIRS} crops of {CROP} px a step, AdamW at {RATE:g}, half a cosine, "
+        f"averaged weights ({AVERAGE:g}). Validated on whole pictures of {len(LEFT_OUT)} sources that did not train: "
+        "AUC of the score and mean best pixel F1 by way of saving. The state with the best mean of all is kept.\n\n"
+    )
+    table = [["step", "loss", *(name.replace("_", " ") for name in names)], ["---"] * (2 + len(names))]
+    table += [[str(x["step"]), f"{x['loss']:.2f}", *(f"{x[name]:.2f}" for name in names)] for x in lines]
+    return text + "\n".join(f"| {' | '.join(row)} |" for row in table)
+
+
+def write_models(net: Splice, folder: Path, training: str, replace: bool) -> None:
     """The features' folder, and beside it the context's; the reference is a drawn picture, nobody's photograph."""
     rgb, table = drawn()
     features = net.features(rgb, table)
@@ -337,6 +352,7 @@ def write_models(net: Splice, folder: Path, replace: bool) -> None:
                 "version": version,
                 "title": "Regions unlike the rest: " + ("context" if middle else "features"),
                 "task": task,
+                "training": training,
                 "input_texts": {key: told[key] for key in inputs},
                 "output_texts": {key: told[key] for key in outputs},
             },
