@@ -86,7 +86,7 @@ def test_the_page_stands_alone(study: learned_report.Study, tmp_path: Path) -> N
     page = (tmp_path / "e.html").read_text()
     assert "Was &lt;it&gt; generated?" in page and "<script" not in page
     assert not re.search(r'(src|href)="(?!#)', page) and "default-src &#39;none&#39;" in page
-    assert page.count('<svg class="plot"') >= 6 and page.count("<caption>") >= 7
+    assert page.count('<svg class="plot"') >= 6 and page.count('aria-labelledby="table-') >= 14
     assert page.count("<table") == page.count("</table>") and "nan" not in page
     assert all("aria-label" in tag for tag in re.findall(r'<svg class="plot"[^>]*>', page))
 

@@ -51,7 +51,7 @@ def shares(name: str) -> Axis:
 
 def probits(name: str, at: Callable[[float], float]) -> Axis:
     """0.5 to 95 % on the scale of the normal distribution, as DET curves are drawn."""
-    ticks = (0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
+    ticks = (0.005, 0.02, 0.1, 0.3, 0.6, 0.85, 0.95)
     return Axis(name, ticks[0], ticks[-1], tuple((t, f"{100 * t:g} %") for t in ticks), at)
 
 
