@@ -1,0 +1,1 @@
+"""Does a machine speak in this recording?"""

@@ -1,0 +1,97 @@
+"""Windows over the speech of a recording, and what the network says of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.models.runtime import open_model
+from unmask.voices.neutral import RATE, band, level
+from unmask.voices.speech import Speech
+
+MODEL = "voice-synthetic-1"
+SECONDS = 2.0
+HOP = 1.0
+SIZE = int(SECONDS * RATE)
+
+Wave = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the network said: a value for each window, by start in seconds.
+
+    ``score``: log-odds of synthesis. ``distance``: how unlike the training material, 1 is its own limit. ``asked``:
+    how many windows hold speech in all; more than were judged where there were too many.
+    """
+
+    starts: Numbers
+    score: Numbers
+    distance: Numbers
+    asked: int
+
+
+def places(speech: Speech, least_speech: float) -> Numbers:
+    """Starts (seconds) of the windows that hold at least ``least_speech`` seconds of speech; else of the fullest."""
+    last = max(0.0, speech.duration - SECONDS)
+    starts = np.unique(np.append(np.arange(0.0, last, HOP), last))
+    held = held_speech(speech, starts)
+    kept = starts[held >= least_speech]
+    return kept if kept.size else starts[[int(np.argmax(held))]]
+
+
+def held_speech(speech: Speech, starts: Numbers) -> Numbers:
+    """Seconds of speech in the window at each start."""
+    edges = np.asarray(speech.segments, np.float64).reshape(-1, 2)
+    times = np.concatenate([[0.0], edges.ravel()])
+    steps = np.where(np.arange(edges.size) % 2, np.diff(times), 0.0)
+    total = np.concatenate([[0.0], np.cumsum(steps)])
+    return np.asarray(np.interp(starts + SECONDS, times, total) - np.interp(starts, times, total))
+
+
+def listen(wave: Wave, starts: Numbers, most: int) -> Heard:
+    """Ask the network about the windows at ``starts`` of (samples,) at 16 kHz; ``most`` of them, evenly spaced.
+
+    Raises:
+        ModelError: the model is missing, altered, or gives other numbers on this machine.
+    """
+    chosen = starts
+    if starts.size > most:
+        chosen = starts[np.linspace(0, starts.size - 1, most).astype(np.int64)]
+    model = open_model(MODEL)
+    limited = band(wave)
+    answers = [model.run({"wave": level(_window(limited, start))[None]}) for start in chosen]
+    return Heard(
+        starts=np.asarray(chosen, np.float64),
+        score=np.asarray([float(a["score"][0]) for a in answers]),
+        distance=np.asarray([float(a["distance"][0]) for a in answers]),
+        asked=int(starts.size),
+    )
+
+
+def _window(wave: Wave, start: float) -> Wave:
+    """Two seconds from ``start``; a recording that is shorter is repeated, as in training."""
+    first = round(start * RATE)
+    return np.resize(wave[first : first + SIZE], SIZE)
+
+
+def by_second(heard: Heard) -> tuple[Numbers, Numbers]:
+    """Seconds that were judged (their starts) and the mean score of the windows that cover each."""
+    first = np.floor(heard.starts + 0.25).astype(np.int64)
+    seconds = np.unique(np.concatenate([first, first + 1]))
+    totals, counts = np.zeros(seconds.size), np.zeros(seconds.size)
+    for shift in (0, 1):
+        at = np.searchsorted(seconds, first + shift)
+        np.add.at(totals, at, heard.score)
+        np.add.at(counts, at, 1)
+    return seconds.astype(np.float64), totals / counts
+
+
+def strongest_run(score: Numbers, length: int) -> float:
+    """The largest mean of ``length`` neighbouring windows; of all where there are fewer."""
+    if score.size <= length:
+        return float(score.mean())
+    return float(np.convolve(score, np.ones(length) / length, "valid").max())
