@@ -39,16 +39,13 @@ class Distance(nn.Module):
 
 
 class Head(nn.Module):
-    """Standardised features to a score and family log-odds: the mean of several small networks' answers.
+    """Standardised features to a score and family log-odds, linear in both."""
 
-    Each member is a layer of ``hidden`` units with dropout, or linear where ``hidden`` is 0.
-    """
-
-    def __init__(self, width: int, families: int, hidden: int = 0, members: int = 1, drop: float = 0.5) -> None:
+    def __init__(self, width: int, families: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
-        self.members = nn.ModuleList(_member(width, 1 + families, hidden, drop) for _ in range(members))
+        self.linear = nn.Linear(width, 1 + families)
 
     def standardise(self, x: Tensor) -> Tensor:
         """(n, width) in units of the training material."""
@@ -56,16 +53,8 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, width) standardised to (n,) and (n, families)."""
-        out = torch.stack([member(x) for member in self.members]).mean(0)
+        out = self.linear(x)
         return out[:, 0], out[:, 1:]
-
-
-def _member(width: int, out: int, hidden: int, drop: float) -> nn.Module:
-    if not hidden:
-        return nn.Linear(width, out)
-    return nn.Sequential(
-        nn.Dropout(drop / 2), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(drop), nn.Linear(hidden, out)
-    )
 
 
 class TokenProbe(nn.Module):
@@ -107,6 +96,7 @@ def pooled(maps: Sequence[Tensor]) -> Tensor:
     parts = []
     for one in maps:
         mean = one.mean((2, 3))
-        spread = (one - mean[:, :, None, None]).square().mean((2, 3))
-        parts += [mean, (spread + 1e-6).sqrt()]
+        places = one.shape[2] * one.shape[3]
+        spread = (one - mean[:, :, None, None]).square().sum((2, 3)) / (places - 1)
+        parts += [mean, (spread + 1e-12).sqrt()]
     return torch.cat(parts, 1)

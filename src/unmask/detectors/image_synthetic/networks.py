@@ -20,7 +20,7 @@ SMALL = "image-synthetic-small-1"
 PROBE = "image-synthetic-probe-1"
 TOWER = "clip-vit-b16-1"
 BLOCKS = (7, 8, 9, 10, 11)
-FAMILIES = ("GAN", "diffusion or latent decoder", "autoregressive", "closed service", "super-resolution")
+FAMILIES = ("a GAN", "diffusion or a latent decoder", "an autoregressive model", "a closed commercial service")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,279 @@
+"""`image.synthetic`: linear heads on two frozen networks, chosen and scored by sources left out.
+
+1. Every picture of the kit is seen as it is and through random ways of the world (`unmask_lab.launder.image`): CLIP's
+   tower gives the class tokens of its middle blocks for the whole picture, an ImageNet backbone the mean and deviation
+   of its maps for the whole picture and for patches at their own resolution.
+2. A head is a logistic regression on the standardised features, in the space of their largest principal components.
+   A source counts with the number of its pictures to the power of ``1 - SOURCE_POWER``, both classes alike.
+3. Each fold of whole sources (and of what shares their repository or origin) is left out once; its pictures are scored
+   by heads that know none of it. How the networks are put together is fitted on those scores.
+4. What ships is fitted on everything, with the same numbers.
+
+Heavier heads, tuned backbones and other mixtures were tried and are listed in docs/evaluation.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unmask.detectors.image_synthetic.networks import BLOCKS as READ
+from unmask_lab import manifest, scores
+from unmask_lab.kit import kind_of_source
+from unmask_lab.manifest import Row
+from unmask_lab.nets.lite import Lite, load_lite
+from unmask_lab.nets.synthetic import Distance, Head, Small, TokenProbe
+from unmask_lab.train import synthetic_material as material
+from unmask_lab.train.export import export
+from unmask_lab.train.options import TrainOptions
+from unmask_lab.train.synthetic_material import QUESTION, STAGES, Material, Pixels
+
+FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service")
+FOLDS = 8
+PARTS = 768
+TOKEN_DECAY, VIEW_DECAY = 0.01, 0.03
+SOURCE_POWER = 0.35
+ITERATIONS = 60
+SMALL, PROBE = "image-synthetic-small-1", "image-synthetic-probe-1"
+
+Floats = NDArray[np.float32]
+
+
+def train(options: TrainOptions) -> None:
+    """Measure, score each fold by the others, fit on all, write ``scores.csv``, ``log.json`` and the model folders.
+
+    ``options.export`` is the folder that receives both models' folders.
+    """
+    torch.manual_seed(options.seed)
+    kit = options.need_kit()
+    backbone = load_lite(options.need("backbone", "EfficientNet-lite0's ImageNet weights (.pth)"))
+    rows = material.kit_rows(kit)
+    seen = material.measure(rows, kit, options.folder, backbone)
+    fold = manifest.folds(rows, FOLDS, options.seed)
+    table, log = out_of_fold(seen, fold)
+    scores.write(options.folder / "scores.csv", table)
+    (options.folder / "log.json").write_text(json.dumps({"seed": options.seed, **log}, indent=1))
+    if options.export is not None:
+        everything = np.arange(len(rows))
+        example = material.variants(rows[0], kit, 1)[0]
+        write_models(options.export, seen, heads(seen, everything), backbone, example, options.replace)
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Everything that is fitted: on the tokens, on the whole picture and on patches of the small network."""
+
+    tokens: Head
+    token_distance: Distance
+    whole: Head
+    patch: Head
+    view_distance: Distance
+
+
+def heads(seen: Material, train_on: NDArray[np.int64]) -> Heads:
+    """Fit all heads on the rows ``train_on``."""
+    tokens = token_features(seen)
+    token_head, token_distance = fit(tokens[train_on], [seen.rows[i] for i in train_on], TOKEN_DECAY)
+    few = train_on[seen.seen[train_on]]
+    rows = [seen.rows[i] for i in few]
+    looks = np.asarray(seen.views[few], np.float32)
+    whole, _ = fit(looks[:, :, 0], rows, VIEW_DECAY)
+    patch, view_distance = fit(looks[:, :, 1:].reshape(len(few), -1, looks.shape[-1]), rows, VIEW_DECAY)
+    return Heads(token_head, token_distance, whole, patch, view_distance)
+
+
+def token_features(seen: Material) -> Floats:
+    """(n, variants, blocks * 768) of the blocks that the detector reads."""
+    at = [material.BLOCKS.index(block) for block in READ]
+    return np.asarray(seen.tokens[:, :, at], np.float32).reshape(len(seen.rows), seen.tokens.shape[1], -1)
+
+
+def fit(x: Floats, rows: Sequence[Row], decay: float) -> tuple[Head, Distance]:
+    """A head and a distance from (n, copies, width) features of ``rows``."""
+    n, copies, width = x.shape
+    flat = torch.from_numpy(x.reshape(n * copies, width))
+    head, distance = Head(width, len(FAMILIES)), Distance(width)
+    head.mean.copy_(flat.mean(0))
+    head.deviation.copy_(flat.std(0) + 1e-4)
+    z = head.standardise(flat)
+    axes = principal(z, PARTS) / (width / 768) ** 0.5
+    reduced = z @ axes
+    weight = torch.from_numpy(np.repeat(source_weights(rows), copies))
+    truth = torch.from_numpy(np.repeat([float(row.positive) for row in rows], copies)).float()
+    named = torch.from_numpy(np.repeat([family_number(row) for row in rows], copies))
+    score = logistic(reduced, truth[:, None], weight, decay)
+    families = logistic(reduced[named >= 0], one_hot(named[named >= 0]), family_weights(weight, named), decay)
+    with torch.no_grad():
+        both = torch.cat([score, families], 1)
+        head.linear.weight.copy_((axes @ both[:-1]).T)
+        head.linear.bias.copy_(both[-1])
+        distance.fit(z)
+    return head.eval(), distance.eval()
+
+
+def principal(z: Tensor, parts: int) -> Tensor:
+    """(width, parts) axes of the largest variance, of every third row (copies of one picture are much alike)."""
+    some = z[::3]
+    values, vectors = torch.linalg.eigh(some.T @ some / len(some))
+    return vectors[:, -min(parts, len(values)) :]
+
+
+def logistic(x: Tensor, targets: Tensor, weight: Tensor, decay: float) -> Tensor:
+    """(width + 1, k) weights and biases of ``k`` weighted logistic regressions, the last row the biases."""
+    share = (weight / weight.sum()).float()
+    x = torch.cat([x, torch.ones(len(x), 1)], 1)
+    found = torch.zeros(x.shape[1], targets.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([found], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        each = torch.nn.functional.binary_cross_entropy_with_logits(x @ found, targets, reduction="none")
+        total = (each.sum(1) * share).sum() + decay / 2 * found[:-1].square().sum()
+        total.backward()
+        return total
+
+    optimiser.step(loss)
+    return found.detach()
+
+
+def source_weights(rows: Sequence[Row]) -> NDArray[np.float64]:
+    """(n,) both classes sum to one; within a class a source counts with its size to ``1 - SOURCE_POWER``."""
+    key = np.asarray([f"{row.positive}:{row.source}" for row in rows])
+    _, which, size = np.unique(key, return_inverse=True, return_counts=True)
+    weight = size[which].astype(np.float64) ** -SOURCE_POWER
+    positive = np.asarray([row.positive for row in rows])
+    for side in (positive, ~positive):
+        weight[side] /= weight[side].sum()
+    return weight
+
+
+def family_number(row: Row) -> int:
+    """Index into `FAMILIES`, -1 for bona fide pictures and rarer families."""
+    return FAMILIES.index(row.family) if row.positive and row.family in FAMILIES else -1
+
+
+def family_weights(weight: Tensor, named: Tensor) -> Tensor:
+    """Weights of the named rows, every family alike to the power of one half."""
+    kept, which = weight[named >= 0], named[named >= 0]
+    total = torch.zeros(len(FAMILIES), dtype=kept.dtype).index_add_(0, which, kept)
+    return kept / total[which].sqrt()
+
+
+def one_hot(named: Tensor) -> Tensor:
+    """(n, families) of 0 and 1."""
+    return torch.nn.functional.one_hot(named, len(FAMILIES)).float()
+
+
+def tower_scores(found: Heads, tokens: Floats) -> tuple[Floats, Floats, Floats]:
+    """Scores, family log-odds and distances of (m, width) tokens."""
+    with torch.no_grad():
+        z = found.tokens.standardise(torch.from_numpy(tokens))
+        score, families = found.tokens(z)
+        return score.numpy(), families.numpy(), found.token_distance(z).numpy()
+
+
+def small_scores(found: Heads, looks: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Score as a whole, mean score of the patches, family log-odds and distance of (m, 1 + patches, width) views."""
+    m, count, width = looks.shape
+    with torch.no_grad():
+        whole, _ = found.whole(found.whole.standardise(torch.from_numpy(looks[:, 0])))
+        z = found.patch.standardise(torch.from_numpy(looks.reshape(m * count, width)))
+        patch, families = found.patch(z)
+        distance = found.view_distance(z).reshape(m, count).median(1).values
+    patches = patch.reshape(m, count)[:, 1:].mean(1)
+    return whole.numpy(), patches.numpy(), families.reshape(m, count, -1).mean(1).numpy(), distance.numpy()
+
+
+def out_of_fold(seen: Material, fold: NDArray[np.int64]) -> tuple[list[scores.Score], dict[str, Any]]:
+    """Each picture's scores by heads that know neither its source nor what shares its origin."""
+    n = len(seen.rows)
+    tower = np.full((n, seen.tokens.shape[1], 2 + len(FAMILIES)), np.nan, np.float32)
+    small = np.full((n, seen.views.shape[1], 3 + len(FAMILIES)), np.nan, np.float32)
+    tokens = token_features(seen)
+    for k in np.unique(fold):
+        found = heads(seen, np.flatnonzero(fold != k))
+        for i in np.flatnonzero(fold == k):
+            score, families, distance = tower_scores(found, tokens[i])
+            tower[i] = np.column_stack([score, distance, families])
+            if seen.seen[i]:
+                whole, patch, named, far = small_scores(found, np.asarray(seen.views[i], np.float32))
+                small[i] = np.column_stack([whole, patch, far, named])
+    share, mixture = mixed(seen, tower, small)
+    return list(rows_of(seen, fold, tower, small, share, mixture)), {"share_of_whole": share, "mixture": mixture}
+
+
+def mixed(seen: Material, tower: Floats, small: Floats) -> tuple[float, tuple[float, float]]:
+    """How much the whole picture counts in the small network, and the weights of the tower and the small network."""
+    at = np.flatnonzero(seen.seen)
+    shared = min(tower.shape[1], small.shape[1])
+    truth = torch.from_numpy(np.repeat(seen.truth[at], shared)).float()[:, None]
+    weight = torch.from_numpy(np.repeat(source_weights([seen.rows[i] for i in at]), shared))
+    views = torch.from_numpy(small[at, :shared, :2].reshape(-1, 2))
+    first = logistic(views, truth, weight, 1e-3).clamp(min=0)
+    share = round(float(first[0, 0] / first[:2, 0].sum().clamp(min=1e-6)), 2)
+    single = views[:, 0] * share + views[:, 1] * (1 - share)
+    pair = torch.stack([torch.from_numpy(tower[at, :shared, 0].reshape(-1)), single], 1)
+    second = logistic(pair, truth, weight, 1e-3).clamp(min=0)
+    return share, (round(float(second[0, 0]), 3), round(float(second[1, 0]), 3))
+
+
+def rows_of(
+    seen: Material,
+    fold: NDArray[np.int64],
+    tower: Floats,
+    small: Floats,
+    share: float,
+    mixture: tuple[float, float],
+) -> Any:
+    """The score table: a row a picture, variant and stratum."""
+    for i, row in enumerate(seen.rows):
+        for v in range(small.shape[1] if seen.seen[i] else 0):
+            alone = share * float(small[i, v, 0]) + (1 - share) * float(small[i, v, 1])
+            both = mixture[0] * float(tower[i, v, 0]) + mixture[1] * alone
+            yield line(row, v, int(fold[i]), "small", alone, float(small[i, v, 2]))
+            yield line(row, v, int(fold[i]), "tower", both, float(tower[i, v, 1]))
+
+
+def line(row: Row, variant: int, fold: int, stratum: str, raw: float, distance: float) -> scores.Score:
+    """One row of the score table."""
+    return scores.Score(
+        path=row.path,
+        question=QUESTION,
+        label=int(row.positive),
+        source=row.source,
+        raw=raw,
+        generator=row.generator,
+        family=row.family,
+        kind="" if row.positive else kind_of_source(row.source),
+        variant=f"laundered:{variant}" if variant else "clean",
+        stratum=stratum,
+        fold=fold,
+        distance=distance,
+        detector=QUESTION,
+    )
+
+
+def write_models(
+    folder: Path, seen: Material, found: Heads, backbone: Lite, example: Pixels, replace: bool
+) -> tuple[Path, Path]:
+    """Both model folders below ``folder``; ``example`` is a picture whose views become the small one's reference."""
+    from unmask.detectors.image_synthetic import views
+    from unmask_lab.train.synthetic_cards import PROBE_CARD, SMALL_CARD
+
+    small = Small(backbone, STAGES, found.whole, found.patch, found.view_distance)
+    view = torch.from_numpy(views.for_net([views.whole(example)]))
+    said = ("whole", "patch", "family", "distance")
+    first = export(small, {"view": view}, said, folder / SMALL, SMALL_CARD, weights="int8", replace=replace)
+    probe = TokenProbe(found.tokens, found.token_distance)
+    tokens = torch.from_numpy(token_features(seen)[0, 0].reshape(1, len(READ), -1))
+    outputs = ("score", "family", "distance")
+    second = export(probe, {"tokens": tokens}, outputs, folder / PROBE, PROBE_CARD, weights="float32", replace=replace)
+    return first, second

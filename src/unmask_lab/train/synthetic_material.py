@@ -1,0 +1,137 @@
+"""What `image.synthetic` learns from: pictures of the kit, as they are and laundered, seen by two frozen networks.
+
+The views are cut by the detector's own functions. What the networks say is kept in the run's folder, so that a run that
+was killed goes on where it stopped, and heads can be tried in seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from unmask.detectors.image_synthetic import views
+from unmask.detectors.image_synthetic.networks import TOWER, class_tokens
+from unmask.models.runtime import open_model
+from unmask_lab import manifest
+from unmask_lab.errors import LabError
+from unmask_lab.launder.image import launder
+from unmask_lab.manifest import Row
+from unmask_lab.nets.lite import Lite
+from unmask_lab.nets.synthetic import pooled
+
+QUESTION = "image.synthetic"
+BLOCKS = (6, 7, 8, 9, 10, 11, 12)
+STAGES = (1, 2, 3, 4, 5, 6)
+WIDTH, CHANNELS = 768, 1536
+TOKEN_VARIANTS = 5
+VIEW_VARIANTS, PATCHES, MOST_OF_A_SOURCE = 3, 3, 60
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Rows with what the networks saw; variant 0 is the picture as it is, the others are laundered.
+
+    ``tokens``: (n, variants, blocks, 768) float16. ``views``: (n, variants, 1 + patches, 1536) float16, the whole
+    picture first. ``seen``: (n,) whether the views were measured (large sources are cut for the small network).
+    """
+
+    rows: list[Row]
+    tokens: NDArray[np.float16]
+    views: NDArray[np.float16]
+    seen: NDArray[np.bool_]
+
+    @property
+    def truth(self) -> NDArray[np.bool_]:
+        """(n,) True for generated pictures."""
+        return np.asarray([row.positive for row in self.rows])
+
+
+def kit_rows(kit: Path) -> list[Row]:
+    """Bona fide pictures, and those that a generator made as a whole (no face swaps, no inserted regions)."""
+    rows = manifest.from_kit(kit, "image")
+    return [row for row in rows if not row.positive or row.question == QUESTION]
+
+
+def few_of_a_source(rows: Sequence[Row], most: int = MOST_OF_A_SOURCE) -> list[int]:
+    """Indices of at most ``most`` pictures of each source and class, the same at every call."""
+    taken: dict[tuple[str, bool], int] = {}
+    kept = []
+    for i in np.random.default_rng(5).permutation(len(rows)):
+        key = (rows[i].source, rows[i].positive)
+        taken[key] = taken.get(key, 0) + 1
+        if taken[key] <= most:
+            kept.append(int(i))
+    return kept
+
+
+def measure(rows: list[Row], kit: Path, folder: Path, backbone: Lite) -> Material:
+    """Run both networks on what was not measured yet.
+
+    Raises:
+        LabError: ``manifest.file``, a picture cannot be read; ``train.other_run``, the folder belongs to other rows.
+        ModelError: the tower is not installed (``unmask models get clip-vit-b16``).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_rows(rows, folder / "rows.txt")
+    tokens = _kept(folder / "tokens.npy", (len(rows), TOKEN_VARIANTS, len(BLOCKS), WIDTH))
+    looks = _kept(folder / "views.npy", (len(rows), VIEW_VARIANTS, 1 + PATCHES, CHANNELS))
+    tower = open_model(TOWER)
+    for i, row in enumerate(rows):
+        if not tokens[i, 0].any():
+            pictures = variants(row, kit, TOKEN_VARIANTS)
+            tokens[i] = np.stack([class_tokens(tower, one, BLOCKS)[0] for one in pictures])
+    for i in few_of_a_source(rows):
+        if not looks[i, 0].any():
+            pictures = variants(rows[i], kit, VIEW_VARIANTS)
+            looks[i] = np.stack([_look(backbone, one, seed_of(rows[i]), v) for v, one in enumerate(pictures)])
+    seen = np.asarray(looks[:, 0, 0].any(axis=1), np.bool_)
+    return Material(rows, tokens, looks, seen)
+
+
+def variants(row: Row, kit: Path, count: int) -> list[Pixels]:
+    """The picture, bounded, and ``count - 1`` laundered copies of it; the label plays no part."""
+    try:
+        with Image.open(kit / row.path) as image:
+            pixels = views.bounded(np.asarray(image.convert("RGB"), np.uint8))
+    except OSError as error:
+        raise LabError("manifest.file", f"{row.path} cannot be decoded: {error}.") from error
+    seed = seed_of(row)
+    return [pixels, *(launder(pixels, np.random.default_rng([seed, v])) for v in range(1, count))]
+
+
+def seed_of(row: Row) -> int:
+    """From the path, so that a picture is laundered alike in every run."""
+    return int(hashlib.sha256(row.path.encode()).hexdigest()[:8], 16)
+
+
+def _look(backbone: Lite, pixels: Pixels, seed: int, variant: int) -> NDArray[np.float16]:
+    rng = np.random.default_rng([seed, variant, 9])
+    cut = [views.whole(pixels)]
+    for _ in range(PATCHES):
+        y, x = (int(rng.integers(max(side - views.SIDE, 0) + 1)) for side in pixels.shape[:2])
+        cut.append(views.patch(pixels, y, x))
+    with torch.no_grad():
+        maps = backbone(torch.from_numpy(views.for_net(cut)))
+        return np.asarray(pooled([maps[i] for i in STAGES]).numpy(), np.float16)
+
+
+def _kept(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    """An array that lives in a file; what is zero was not measured yet."""
+    mode = "r+" if path.exists() else "w+"
+    return np.lib.format.open_memmap(path, mode, np.float16, shape)
+
+
+def _same_rows(rows: Sequence[Row], path: Path) -> None:
+    text = "\n".join(row.path for row in rows)
+    if path.exists() and path.read_text("utf-8") != text:
+        raise LabError("train.other_run", f"{path.parent} holds what was measured of other pictures.")
+    path.write_text(text, "utf-8")
