@@ -30,6 +30,11 @@ def photo() -> Path:
     return _kept("photo-12mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(4000, 3000, 1), 2), 92)))
 
 
+def megapixel() -> Path:
+    """A 1-megapixel JPEG."""
+    return _kept("photo-1mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(1152, 868, 11), 12), 90)))
+
+
 def pictures() -> Path:
     """A folder of a hundred 2-megapixel JPEGs of different content and quality."""
     folder = CACHE / f"pictures-v{VERSION}"

@@ -2,6 +2,7 @@
 
 python benchmarks/inside.py warm FILE RUNS         one `Scanner` that examines a file again and again
 python benchmarks/inside.py detectors FILE RUNS    each detector by itself
+python benchmarks/inside.py models FILE RUNS       each detector that asks models, against those inferences alone
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -73,6 +74,56 @@ def detectors(path: Path, runs: int) -> list[tuple[str, float, float]]:
     return sorted(rows, key=lambda row: -row[2])
 
 
+def models(path: Path, runs: int) -> list[tuple[str, float, float, float, int]]:
+    """Of each detector that asks models: median seconds, those of its inferences alone, their ratio, how many they are.
+
+    What a detector asked is written down and asked again, of the same compiled graphs, without anything around it; the
+    two alternate. Views of the subject are made before, so that decoding does not count.
+    """
+    from unmask.card import find_cards
+    from unmask.execution.work import plan, preload, run_one
+    from unmask.models.runtime import Session
+    from unmask.options import Options
+    from unmask.subject import Subject
+
+    preload()
+    asked: list[tuple[Session, Any]] = []
+    plain = Session.infer
+
+    def noted(session: Session, inputs: Any) -> Any:
+        asked.append((session, inputs))
+        return plain(session, inputs)
+
+    rows = []
+    subject = Subject(path)
+    for card in plan(find_cards(), subject, Options()):
+        run_one(card, subject, Options())  # opens models and makes the shared views
+        Session.infer = noted  # type: ignore[method-assign]
+        answered = run_one(card, subject, Options()).status == "ok"
+        Session.infer = plain  # type: ignore[method-assign]
+        calls, asked = asked, []
+        if not calls or not answered:
+            continue
+        costs = []
+        for _ in range(runs):
+            whole = _seconds(partial(run_one, card, subject, Options()))
+            costs.append((whole, _seconds(partial(_replay, calls))))
+        whole, bare = (statistics.median(values) for values in zip(*costs, strict=True))
+        rows.append((card.id, whole, bare, statistics.median(a / b for a, b in costs), len(calls)))
+    return rows
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _replay(calls: list[tuple[Any, Any]]) -> None:
+    for session, inputs in calls:
+        session._request().infer(inputs)
+
+
 def _views(subject: Subject) -> list[tuple[str, Callable[[], object]]]:
     if subject.kind == "image":
         return [
@@ -87,5 +138,5 @@ def _views(subject: Subject) -> list[tuple[str, Callable[[], object]]]:
 
 
 if __name__ == "__main__":
-    measure = {"warm": warm, "detectors": detectors}[sys.argv[1]]
+    measure = {"warm": warm, "detectors": detectors, "models": models}[sys.argv[1]]
     sys.stdout.write(json.dumps(measure(Path(sys.argv[2]), int(sys.argv[3]))) + "\n")
