@@ -272,6 +272,12 @@ def test_where_the_users_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "platform", "darwin")
     assert store.models_home() == tmp_path / "Library" / "Application Support" / "unmask" / "models"
 
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert not store.models_home().exists() and store.model_names()
+
 
 def test_prepared_names_are_those_of_the_start(home: Path) -> None:
     """A model that appears later must not shift the marks of the others."""

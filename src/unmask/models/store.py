@@ -174,13 +174,20 @@ def find_models(root: Path = MODELS) -> tuple[ModelCard, ...]:
 def models_home() -> Path:
     """The user's model folder, which need not exist: ``$UNMASK_MODELS``, else the system's place for user data."""
     if chosen := os.environ.get("UNMASK_MODELS"):
-        return Path(chosen).expanduser()
+        return Path(chosen)
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "unmask" / "models"
+        return _home() / "Library" / "Application Support" / "unmask" / "models"
     data = os.environ.get("XDG_DATA_HOME", "")
     # The XDG Base Directory Specification: a relative path is to be ignored.
-    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
+    base = Path(data) if Path(data).is_absolute() else _home() / ".local" / "share"
     return base / "unmask" / "models"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")  # a user without a home, as in some containers
 
 
 def model_names() -> tuple[str, ...]:
@@ -234,7 +241,7 @@ def _user_names() -> tuple[str, ...]:
             return tuple(
                 sorted(e.name for e in entries if not e.name.startswith(".") and (Path(e) / CARD_NAME).is_file())
             )
-    except (OSError, RuntimeError):
+    except OSError:
         return ()
 
 
@@ -246,8 +253,6 @@ def _home_problem() -> str | None:
         return None
     except OSError as error:
         return f"The folder of your models cannot be read ({error.strerror}): check UNMASK_MODELS and the rights."
-    except RuntimeError:
-        return None  # no home folder
     return None
 
 
