@@ -279,6 +279,40 @@ def test_where_the_users_models_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not store.models_home().exists() and store.model_names()
 
 
+def test_a_users_model_is_taken_in_whole(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = own_model(tmp_path / "elsewhere")
+    (folder / "diary.txt").write_text("not the model's")
+    assert run_app(["models", "add", str(folder)]) == 0
+    assert {path.name for path in (home / "mine-1").iterdir()} == {path.name for path in folder.iterdir()} - {
+        "diary.txt"
+    }
+    assert store.find_model("mine-1").folder == home / "mine-1"
+    assert run_app(["models", "add", str(folder)]) == 2
+    assert "already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda folder: (folder / "reference.npz").write_bytes(b"x"), 3),
+        (lambda folder: (folder / "model.toml").write_text("="), 2),
+        (lambda folder: rewrite(folder, lambda text: text.replace('name = "input"', 'name = "pixels"')), 3),
+        (lambda folder: rewrite(folder, lambda text: 'colour = "red"\n' + text), 2),
+        (lambda folder: folder.rename(folder.with_name("other-1")), 2),
+    ],
+    ids=["hash", "toml", "input", "key", "name"],
+)
+def test_a_wrong_model_is_not_taken_in(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Callable[[Path], object], code: int
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    spoil(own_model(tmp_path / "elsewhere"))
+    assert run_app(["models", "add", str(next((tmp_path / "elsewhere").iterdir()))]) == code
+    assert "Traceback" not in capsys.readouterr().err
+    assert not [path for path in home.iterdir() if path.name != ".downloads"]
+
+
 def test_prepared_names_are_those_of_the_start(home: Path) -> None:
     """A model that appears later must not shift the marks of the others."""
     preparation = runtime.Preparation()

@@ -138,7 +138,7 @@ def detectors(
 
 
 models = typer.Typer(
-    help="The networks that Unmask uses: list, check and fetch them.", no_args_is_help=True, rich_markup_mode=None
+    help="The networks that Unmask uses: list, check, add and fetch them.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(models, name="models")
 
@@ -159,6 +159,16 @@ def models_check(
     from unmask.cli.show import check_models
 
     raise typer.Exit(check_models(names or []))
+
+
+@models.command("add")
+def models_add(
+    folder: Annotated[Path, typer.Argument(help="A model's folder, called as its card says: <id>-<version>.")],
+) -> None:
+    """Take a network of your own into your model folder, once it has been checked and tried."""
+    from unmask.cli.show import add_model
+
+    add_model(folder)
 
 
 @models.command("get")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -111,6 +112,15 @@ def _check_model(card: ModelCard) -> str:
         f"files and numbers are right (largest difference {share * card.reference.tolerance:.1e} of the largest value, "
         f"{card.reference.tolerance:g} allowed; {time.perf_counter() - started:.2f} s)"
     )
+
+
+def add_model(folder: Path) -> None:
+    """Take a user's own model in. Raises `UsageError`, `CardError`, `ModelError`."""
+    from unmask.models.add import add
+
+    card = add(folder)
+    place = visible(str(card.folder))
+    Console(stderr=True, highlight=False).print(f"{card.name} is installed in {place}", markup=False, soft_wrap=True)
 
 
 def get_model(name: str, source: str | None, index: str | None) -> None:

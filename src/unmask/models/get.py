@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import hashlib
 import shutil
-import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from unmask.errors import CardError, ModelError
 from unmask.models import index, unfold, web
 from unmask.models.catalogue import FETCHABLE, Entry, find_entry
 from unmask.models.download import CHUNK, Progress, download, wrong_hash
+from unmask.models.place import DOWNLOADS, cannot_write, put, workshop
 from unmask.models.store import CARD_NAME, ModelCard, check_files, models_home, read_model_card
-
-DOWNLOADS = ".downloads"
 
 
 def get(
@@ -44,14 +39,14 @@ def get(
     if card := _whole(home / entry.model, entry):
         return card, False
     try:
-        with _workshop(home) as place:
+        with workshop(home) as place:
             if card := _whole(home / entry.model, entry):
                 return card, False  # another process was faster
             _check_room(home, entry)
             network = _network(entry, source, chosen, home / DOWNLOADS, place, progress)
             folder = place / entry.model
             _make(entry, network, folder)
-            _put(folder, home / entry.model)
+            put(folder, home / entry.model)
     except OSError as error:
         raise _folder_error(error, home, entry) from error
     (home / DOWNLOADS / entry.file).unlink(missing_ok=True)
@@ -68,21 +63,6 @@ def _whole(folder: Path, entry: Entry) -> ModelCard | None:
     except (OSError, CardError, ModelError):
         return None
     return card
-
-
-@contextlib.contextmanager
-def _workshop(home: Path) -> Iterator[Path]:
-    """A folder beside the place, so that the last step is a rename; one process at a time."""
-    (home / DOWNLOADS).mkdir(parents=True, exist_ok=True)
-    with (home / DOWNLOADS / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for old in home.glob(".making-*"):
-            shutil.rmtree(old, ignore_errors=True)  # of a process that was killed
-        place = Path(tempfile.mkdtemp(prefix=".making-", dir=home))
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _check_room(home: Path, entry: Entry) -> None:
@@ -106,11 +86,7 @@ def _no_room(home: Path, entry: Entry, have: str) -> ModelError:
 def _folder_error(error: OSError, home: Path, entry: Entry) -> ModelError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _no_room(home, entry, "the disk is full")
-    return ModelError(
-        "model.folder",
-        f"Cannot write into {home} ({error.strerror or error}). "
-        "Check the rights, or set UNMASK_MODELS to another folder.",
-    )
+    return cannot_write(error, home)
 
 
 def _network(
@@ -209,10 +185,3 @@ def _make(entry: Entry, network: Path, folder: Path) -> None:
     from unmask.models.runtime import open_card
 
     open_card(card)
-
-
-def _put(folder: Path, target: Path) -> None:
-    """Rename into place; what was there and is not whole goes."""
-    if target.exists() or target.is_symlink():
-        target.rename(folder.parent / "old")
-    folder.rename(target)
