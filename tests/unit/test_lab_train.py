@@ -17,10 +17,12 @@ torch = pytest.importorskip("torch")
 
 import lab_tiny_run as tiny  # noqa: E402 - needs torch
 
+from unmask.models.store import MODELS  # noqa: E402
 from unmask_lab.errors import LabError  # noqa: E402
 from unmask_lab.train import options  # noqa: E402
 from unmask_lab.train.loop import Trainer, cosine, load_weights, read_checkpoint  # noqa: E402
 from unmask_lab.train.options import TrainOptions  # noqa: E402
+from unmask_lab.train.reference import drawn_picture  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -230,7 +232,7 @@ def test_every_recipe_can_be_found_and_imported() -> None:
         ({"question": "nothing"}, "train.question"),
         ({"fold": 7}, "train.fold"),
         ({"device": "cuda:99"}, "train.device"),
-        ({"export": Path(__file__).parent}, "export.exists"),
+        ({"export": MODELS / "face-landmark-1"}, "export.exists"),
         ({"resume": False}, "train.exists"),
     ],
     ids=["question", "fold", "device", "export", "exists"],
@@ -251,6 +253,12 @@ def test_new_layers_begin_alike(tmp_path: Path) -> None:
         options.start(lambda _: drawn.append(torch.rand(3)), TrainOptions("x.y", tmp_path, seed=seed))
         torch.rand(7)
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+
+
+def test_drawn_reference_is_the_same_each_time_and_not_flat() -> None:
+    first, again = drawn_picture(96, 128), drawn_picture(96, 128)
+    assert first.shape == (96, 128, 3) and (first == again).all()
+    assert (first != drawn_picture(96, 128, seed=2)).any() and first.std() > 20
 
 
 def test_missing_kit_and_files_are_asked_for(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ class TrainOptions:
     ``folder``: where checkpoints and logs go. ``kit``: the labelled kit's data folder. ``steps``: None for the recipe's
     own number. ``fold``: train without this fold of whole sources (and score it); None trains on everything.
     ``files``: further files and folders by name that a recipe asks for, such as a pretrained tower. ``export``: the
-    model folder to write at the end, None for none; ``replace``: even where there is one.
+    model folder to write at the end (a recipe of several models says where they go), None for none; ``replace``: even where there is one.
     """
 
     question: str
@@ -96,7 +96,7 @@ def run(options: TrainOptions) -> None:
         raise LabError("train.exists", f"{options.folder} holds a run already: --resume, or choose another folder.")
     if options.fold is not None and not 0 <= options.fold < options.folds:
         raise LabError("train.fold", f"There are folds 0 to {options.folds - 1}, not {options.fold}.")
-    if options.export is not None and options.export.exists() and not options.replace:
+    if options.export is not None and (options.export / "model.toml").exists() and not options.replace:
         raise LabError("export.exists", f"{options.export} is there already: give a new version, or say --replace.")
     train = recipe(options.question)
     _check_device(options.device)
