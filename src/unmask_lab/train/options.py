@@ -23,7 +23,8 @@ class TrainOptions:
     ``folder``: where checkpoints and logs go. ``kit``: the labelled kit's data folder. ``steps``: None for the recipe's
     own number. ``fold``: train without this fold of whole sources (and score it); None trains on everything.
     ``files``: further files and folders by name that a recipe asks for, such as a pretrained tower. ``export``: the
-    model folder to write at the end (a recipe of several models says where they go), None for none; ``replace``: even where there is one.
+    model folder to write at the end (a recipe of several models says where they go), None for none; ``replace``: even
+    where there is one.
     """
 
     question: str
