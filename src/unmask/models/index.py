@@ -39,6 +39,8 @@ def indexes(chosen: str | None = None, environment: Mapping[str, str] = os.envir
     if chosen:
         return (chosen,)
     config = pip_settings(environment)
+    if _on(environment.get("PIP_NO_INDEX") or config.get("no-index")) or _on(environment.get("UV_OFFLINE")):
+        return ()
     first = (
         environment.get("UV_DEFAULT_INDEX")
         or environment.get("UV_INDEX_URL")
@@ -51,6 +53,24 @@ def indexes(chosen: str | None = None, environment: Mapping[str, str] = os.envir
     return tuple(dict.fromkeys((first, *" ".join(extra).split())))
 
 
+def link_folders(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Folders of wheels on this machine that pip is told of (``find-links``)."""
+    named = f"{environment.get('PIP_FIND_LINKS', '')} {pip_settings(environment).get('find-links', '')}".split()
+    return tuple(path for path in map(local_path, dict.fromkeys(named)) if path is not None and path.is_dir())
+
+
+def local_path(place: str) -> Path | None:
+    """The path that a path or a ``file:`` address names; None for other addresses."""
+    if "://" not in place and not place.startswith("file:"):
+        return Path(place).expanduser()
+    parts = urlsplit(place)
+    return Path(url2pathname(unquote(parts.path))) if parts.scheme == "file" else None
+
+
+def _on(value: str | None) -> bool:
+    return (value or "").strip().lower() in ("1", "true", "yes", "on", "t", "y")
+
+
 def find_file(index: str, package: str, file: str) -> Link | None:
     """Where ``file`` of ``package`` lies, or None where this index has none of that name.
 
@@ -58,8 +78,8 @@ def find_file(index: str, package: str, file: str) -> Link | None:
         ModelError: ``model.offline`` or ``model.index``, the index cannot be asked or answers nonsense.
     """
     base = f"{index.rstrip('/')}/{package}/"
-    if urlsplit(base).scheme == "file":
-        folder = Path(url2pathname(unquote(urlsplit(base).path)))
+    folder = local_path(base)
+    if folder is not None:
         page = folder / "index.html"
         if not page.is_file():
             return None
