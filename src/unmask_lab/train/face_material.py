@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unmask.faces.align import TEMPLATE, WEIGHTS, similarity, warp
 from unmask_lab.face_bank import BankFace
 from unmask_lab.forge import faces as families
+from unmask_lab.forge.faces.blend_other import blend_other
 from unmask_lab.forge.faces.parent import FaceJob, FaceParent
 from unmask_lab.forge.faces.self_blend import self_blend
 from unmask_lab.forge.family import Family, PictureMade, walk
@@ -21,7 +22,8 @@ from unmask_lab.forge.forgery import Alpha, Rgb, seeded
 from unmask_lab.launder import image as laundry
 
 SIDE, MARGIN, CELLS = 160, 0.15, 10
-TRAINED_ON = "face_self_blend"
+TRAINED_ON = ("face_self_blend", "face_blend_other")
+OTHER_SHARE = 0.45
 LAUNDERED = 2
 HALF = "half-jpeg70"
 VARIANTS = ("clean", *(f"laundered:{i}" for i in range(1, LAUNDERED + 1)), HALF)
@@ -65,9 +67,9 @@ def wash(rgb: Rgb, rng: Generator, variant: str | None = None) -> Rgb:
     """One way through the world without a crop: ``variant`` of `VARIANTS`, or any of them as they come in training."""
     if variant == "clean":
         return rgb
-    if variant == HALF or (variant is None and rng.random() < 0.2):
+    if variant == HALF or (variant is None and rng.random() < 0.17):
         return half(rgb, int(rng.integers(60, 96)) if variant is None else 70)
-    if variant is None and rng.random() < 0.15:
+    if variant is None and rng.random() < 0.3:
         return rgb
     rgb = laundry.resize(rgb, rng)
     for chance, step in ((0.15, laundry.blur), (0.15, laundry.noise), (0.1, laundry.tone)):
@@ -114,12 +116,15 @@ def dressed(rgb: Rgb, draw: Generator) -> Rgb:
     return out
 
 
-def pair(parent: FaceParent, rng: Generator, variant: str | None = None) -> tuple[Aligned, Aligned]:
-    """A bona fide face and its self-blend with one and the same history after the blend."""
+def pair(
+    parent: FaceParent, rng: Generator, variant: str | None = None, donor: FaceParent | None = None
+) -> tuple[Aligned, Aligned]:
+    """A bona fide face and its blend, with itself or with ``donor``, with one and the same history after the blend."""
     rgb = parent.rgb
     if rng.random() < 0.12:
         rgb = beautified(rgb, rng)
-    blended, alpha, _ = self_blend(rng, FaceParent(rgb, parent.mesh, parent.keypoints, parent.size))
+    base = FaceParent(rgb, parent.mesh, parent.keypoints, parent.size)
+    blended, alpha, _ = self_blend(rng, base) if donor is None else blend_other(rng, base, donor)
     seeds = [int(s) for s in rng.integers(1 << 31, size=3)]
     dress = bool(rng.random() < 0.06)
     out = []
@@ -141,13 +146,15 @@ def sampler(bank: Sequence[BankFace], seed: int, pairs: int, power: float) -> Ca
     names = sorted(sources)
     weights = np.array([len(sources[name]) ** power for name in names])
     weights /= weights.sum()
+    near = Likeness(bank)
 
     def draw(step: int) -> list[Aligned]:
         rng = seeded(seed, "face pairs", str(step))
         out: list[Aligned] = []
         for name in rng.choice(names, pairs, p=weights):
-            faces = sources[str(name)]
-            out += pair(faces[int(rng.integers(len(faces)))].parent, rng)
+            face = sources[str(name)][int(rng.integers(len(sources[str(name)])))]
+            donor = near(face, rng).parent if rng.random() < OTHER_SHARE else None
+            out += pair(face.parent, rng, None, donor)
         return out
 
     return draw
@@ -156,19 +163,20 @@ def sampler(bank: Sequence[BankFace], seed: int, pairs: int, power: float) -> Ca
 def left_out(
     bank: Sequence[BankFace], weights: Path, seed: int, per_source: int, neural: int
 ) -> Iterator[tuple[BankFace, str, Rgb]]:
-    """Forgeries of every family but the one that is trained on: up to ``per_source`` faces of each source.
+    """Forgeries of every family but those that are trained on: up to ``per_source`` faces of each source.
 
     Families that need a network are slow, so they take ``neural`` faces of a source.
     Donors look the same way, are about as large and come from another picture of the bank.
     """
     found: dict[str, Family[FaceJob, PictureMade]] = walk(families)
+    near = Likeness(bank)
     slow = {id(face) for face in chosen(bank, seed, neural)}
     for face in chosen(bank, seed, per_source):
         for name, family in found.items():
-            if name == TRAINED_ON or family.card.missing(weights) or (family.card.weights and id(face) not in slow):
+            if name in TRAINED_ON or family.card.missing(weights) or (family.card.weights and id(face) not in slow):
                 continue
             rng = seeded(seed, name, face.origin.path, str(face.origin.index))
-            donor = like(bank, face, rng)
+            donor = near(face, rng)
             job = FaceJob(face.parent, donor.parent, rng, weights)
             for made in family.forge(job):
                 yield face, name, made.rgb
@@ -186,18 +194,22 @@ def chosen(bank: Sequence[BankFace], seed: int, per_source: int) -> list[BankFac
     return out
 
 
-def like(bank: Sequence[BankFace], face: BankFace, rng: Generator) -> BankFace:
-    """One of the 12 most similar faces of other pictures, by pose and shape of the mesh."""
+class Likeness:
+    """Finds faces of other pictures that look the same way, by the shape of the mesh."""
 
-    def shape(parent: FaceParent) -> NDArray[np.float64]:
-        there = similarity(parent.keypoints, TEMPLATE, WEIGHTS)
-        return np.asarray(parent.flat @ there[:, :2].T + there[:, 2], np.float64)
+    def __init__(self, bank: Sequence[BankFace], nearest: int = 12) -> None:
+        self.bank, self.nearest = list(bank), nearest
+        self._place = {id(face): i for i, face in enumerate(self.bank)}
+        shapes = []
+        for face in self.bank:
+            there = similarity(face.parent.keypoints, TEMPLATE, WEIGHTS)
+            flat = face.parent.flat @ there[:, :2].T + there[:, 2]
+            shapes.append(np.append(flat.ravel(), 20 * np.log(face.parent.size)))
+        self._shapes = np.stack(shapes).astype(np.float32)
+        self._paths = np.array([face.origin.path for face in self.bank])
 
-    own = shape(face.parent)
-    others = [other for other in bank if other.origin.path != face.origin.path]
-    distance = [
-        float(np.abs(shape(other.parent) - own).mean()) + 0.02 * abs(np.log(other.parent.size / face.parent.size))
-        for other in others
-    ]
-    nearest = np.argsort(distance)[:12]
-    return others[int(rng.choice(nearest))]
+    def __call__(self, face: BankFace, rng: Generator) -> BankFace:
+        """One of the nearest faces that are not in the same picture."""
+        distance = np.abs(self._shapes - self._shapes[self._place[id(face)]]).mean(axis=1)
+        distance[self._paths == face.origin.path] = np.inf
+        return self.bank[int(rng.choice(np.argsort(distance)[: self.nearest]))]

@@ -26,7 +26,7 @@ CARD = FamilyCard(
     regional=True,
 )
 SHARES = (0.36, 0.2, 0.16, 0.12, 0.1, 0.06)
-RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
+RATIOS = (0.5, 0.75, 1.0, 1.0, 1.0, 1.0)
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def self_blend(rng: Generator, parent: FaceParent) -> tuple[Rgb, Alpha, str]:
     else:
         base = altered(rng, base)
     layer = moved(rng, layer, parent.size)
-    if rng.random() < 0.35:
+    if rng.random() < 0.4:
         layer = bent(rng, layer, parent.size)
     return laid(base, layer, alpha), alpha, region
 
@@ -108,7 +108,7 @@ def _elastic(rng: Generator, picture: NDArray[Any], size: float, amount: float) 
 
 
 def _colour(rng: Generator, x: Floats) -> Floats:
-    x = x + rng.uniform(-14, 14, 3).astype(np.float32) * np.float32(rng.random())
+    x = x + rng.uniform(-20, 20, 3).astype(np.float32) * np.float32(rng.random())
     grey = x.mean(axis=2, keepdims=True)
     x = grey + (x - grey) * np.float32(rng.uniform(0.75, 1.3))
     x = (x - 127) * np.float32(rng.uniform(0.88, 1.12)) + 127 + np.float32(rng.uniform(-12, 12))

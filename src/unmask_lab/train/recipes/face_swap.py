@@ -39,13 +39,7 @@ STEPS, EVERY, PAIRS = 1000, 250, 14
 BACKBONE_RATE, HEAD_RATE, DECAY, EMA = 5e-4, 1e-3, 0.02, 0.995
 SOURCE_POWER = 0.65
 MAP_WEIGHT, RANK_WEIGHT = 0.5, 0.25
-VALIDATED = (
-    "genconvit",
-    "div-justadudewhohacks-face-api.js",
-    "div-ageitgey-face_recognition",
-    "div-tencentarc-photomaker",
-    "video-latentsync",
-)
+VALIDATED = ("genconvit", "div-justadudewhohacks-face-api.js")
 """Sources on which a run with left-out folds is validated and its best state chosen; they do not train in it."""
 VALIDATION_FACES = 24
 FORGED_PER_SOURCE, NEURAL_PER_SOURCE = 40, 6
@@ -60,7 +54,10 @@ def train(options: TrainOptions) -> None:
     inside = [face for face in bank if face.origin.label == "real" and not outside(face, options)]
     own = [f for f in inside if options.fold is None or f.origin.source not in VALIDATED]
     net = FaceSwapNet().to(memory_format=torch.channels_last)
-    net.load_backbone(options.need("backbone", "the ImageNet weights of EfficientNet-lite0"))
+    if "start" in options.files:
+        load_weights(options.files["start"], net)
+    else:
+        net.load_backbone(options.need("backbone", "the ImageNet weights of EfficientNet-lite0"))
     trainer = Trainer(
         options.folder,
         net,
