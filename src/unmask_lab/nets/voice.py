@@ -68,7 +68,10 @@ class VoiceNet(nn.Module):
 
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, samples) to ``score`` and ``distance``, (batch,) each."""
-        pooled = self.pool(self.mel(wave))
+        return self.answers(self.pool(self.mel(wave)))
+
+    def answers(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """``score`` and ``distance``, (batch,) each, of (batch, 2 * width) pooled layers."""
         even = (pooled - self.shift) / self.spread
         # Written as a sum, so that its few weights are stored as they are when the others become int8.
         return (even * self.answer.weight[0]).sum(1) + self.answer.bias, self.distance(pooled)
@@ -104,7 +107,7 @@ def start_from(tower_file: Path, pooled: Array, truth: Array, weight: Array, lay
 
 
 def linear_probe(
-    features: Array, truth: Array, weight: Array, strength: float = 1e-3, rounds: int = 100
+    features: Array, truth: Array, weight: Array, strength: float = 1e-3, rounds: int = 50
 ) -> tuple[Tensor, Tensor]:
     """Weighted logistic regression with a ridge: (width,) direction and (1,) bias.
 
