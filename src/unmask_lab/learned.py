@@ -303,7 +303,7 @@ def set_parameters(path: Path, values: dict[str, float]) -> None:
     if not re.search(r"^\[parameters\]$", text, re.MULTILINE):
         head, mark, tail = text.partition("\n[")
         text = f"{head}\n\n[parameters]\n{mark}{tail}" if mark else f"{text}\n[parameters]\n"
-    for name, value in values.items():
+    for name, value in reversed(values.items()):
         line, old = f"{name} = {value:.6g}", rf"^{re.escape(name)}\s*=\s*[^\s#]+"
         if re.search(old, text, re.MULTILINE):
             text = re.sub(old, line, text, count=1, flags=re.MULTILINE)
