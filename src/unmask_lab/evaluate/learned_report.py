@@ -78,7 +78,12 @@ def study(tables: Sequence[Path], title: str = "", rounds: int = scores.ROUNDS) 
     kept = tuple(j for j in judged if {row.label for row in j.main if row.status == "ok"} == {0, 1})
     if not kept:
         raise LabError("scores.one_class", "None of the tables has scored files of both classes.")
-    return Study(title or "Evaluation", tuple(sorted(kept, key=lambda j: j.trivial)), rounds)
+    return Study(title or "Evaluation", tuple(sorted(kept, key=lambda j: (j.trivial, -_area(j)))), rounds)
+
+
+def _area(judged: Judged) -> float:
+    c = scores.columns(judged.main)
+    return metrics.auc(c.raw, c.truth)
 
 
 def _judged(name: str, rows: Sequence[Score]) -> Judged:
@@ -209,7 +214,7 @@ def by_family(found: Study) -> Iterator[str]:
     names = _names(found, "family")
     if not names:
         return
-    yield "By family: AUC against all bona fide files, laundered (files):\n"
+    yield "By family: AUC against all bona fide files, laundered (copies scored):\n"
     yield from _matrix(found, names, "family")
 
 
@@ -218,7 +223,7 @@ def by_generator(found: Study) -> Iterator[str]:
     names = _names(found, "generator")[:MOST_ROWS]
     if not names:
         return
-    yield f"By generator (the {len(names)} with the most files): AUC against all bona fide files, laundered (files):\n"
+    yield f"By generator (the {len(names)} with the most files): AUC against all bona fide files (copies scored):\n"
     yield "| generator |" + "".join(f" {j.name} |" for j in found.serious)
     yield "|---" * (1 + len(found.serious)) + "|"
     each = [scores.by_family(j.main, "generator", LEAST_FILES) for j in found.serious]
