@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from tower_made import make_tower
 
 from unmask.detectors.image_synthetic import detector, networks, views
+from unmask.models import runtime, store
 from unmask.options import Options
 from unmask.subject import Subject
 
@@ -102,3 +104,64 @@ def test_a_family_is_named_only_when_it_stands_out() -> None:
 def test_what_cannot_be_judged_is_declined(pixels: NDArray[np.uint8], code: str, tmp_path: Path) -> None:
     finding = examine(saved(tmp_path, pixels))
     assert (finding.status, finding.reason.code) == ("declined", code)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for the user's models; sessions made with it are forgotten."""
+    monkeypatch.setenv("UNMASK_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(runtime, "_sessions", {})
+    return tmp_path / "models"
+
+
+def known_tokens() -> dict[str, NDArray[np.float32]]:
+    """Class tokens of a picture that the head knows: its own reference input."""
+    tokens = store.reference_input(store.find_model(networks.PROBE))["tokens"][0]
+    return {f"cls{block}": tokens[i] for i, block in enumerate(networks.BLOCKS)}
+
+
+def facts(finding: detector.Finding) -> str:
+    return " ".join(f"{e.data['value']} {e.text}" for e in finding.evidence if e.kind == "fact" and e.data)
+
+
+def test_without_the_tower_the_small_network_answers_and_says_so(examples: Path, home: Path) -> None:
+    finding = examine(examples / "dandelion.jpg")
+    assert (finding.status, finding.stratum) == ("ok", "small")
+    assert "small network alone" in facts(finding) and "unmask models get clip-vit-b16" in facts(finding)
+    assert finding.score is not None and any(e.kind == "heatmap" for e in finding.evidence)
+
+
+def test_with_the_tower_its_head_answers(examples: Path, home: Path) -> None:
+    make_tower(home, known_tokens())
+    finding = examine(examples / "dandelion.jpg")
+    assert (finding.status, finding.stratum) == ("ok", "tower")
+    assert "CLIP tower" in facts(finding) and "models get" not in facts(finding)
+    assert finding.raw_score != examine_alone(examples / "dandelion.jpg").raw
+
+
+def examine_alone(path: Path) -> networks.Opinion | detector.Answer:
+    pixels = views.bounded(Subject(path).image.rgb)
+    small, patches = networks.ask_small(pixels, 2, 0.5)
+    return detector.Answer(small.score, "small", "", small.distance, small, patches, "")
+
+
+def test_a_tower_that_gives_other_numbers_is_not_believed(examples: Path, home: Path) -> None:
+    make_tower(home, known_tokens(), spoilt=True)
+    finding = examine(examples / "dandelion.jpg")
+    assert finding.stratum == "small" and "other numbers on this machine" in facts(finding)
+
+
+def test_a_picture_unlike_all_training_is_declined(examples: Path, home: Path) -> None:
+    make_tower(home, {name: 40 * tokens for name, tokens in known_tokens().items()})
+    finding = examine(examples / "dandelion.jpg")
+    assert (finding.status, finding.reason.code) == ("declined", "drift.unlike_training")
+
+
+def test_the_number_of_patches_is_bounded(examples: Path) -> None:
+    pixels = textured(1600, 1600)
+    _, patches = networks.ask_small(pixels, 3, 0.5)
+    assert len(patches.scores) <= 3
+
+
+def test_the_same_picture_gives_the_same_finding(examples: Path, home: Path) -> None:
+    assert examine(examples / "dogs.jpg") == examine(examples / "dogs.jpg")

@@ -25,16 +25,21 @@ format = "onnx"
 """
 
 
-def make_tower(home: Path, scale: float = 1.0, spoilt: bool = False) -> Path:
-    """Write the model's folder below ``home``; ``spoilt``: its reference does not fit its numbers."""
+def make_tower(home: Path, tokens: dict[str, np.ndarray], scale: float = 0.01, spoilt: bool = False) -> Path:
+    """Write the model's folder below ``home``.
+
+    ``tokens``: name -> (768,), what it says of a grey picture; ``scale``: how much colour changes that; ``spoilt``: its
+    reference does not fit its numbers.
+    """
     folder = home / NAME
     folder.mkdir(parents=True)
     weights = {f"cls{block}": np.random.default_rng(block).normal(0, scale, (3, 768)) for block in BLOCKS}
-    (folder / "tower.onnx").write_bytes(_graph(weights))
+    offsets = {name: tokens.get(name, np.zeros(768)) for name in weights}
+    (folder / "tower.onnx").write_bytes(_graph(weights, offsets))
     pixels = np.random.default_rng(1).normal(0, 1, SHAPE).astype(np.float16)
     arrays = {"in:pixels": pixels}
     for name, matrix in weights.items():
-        out = (pixels.astype(np.float64).mean((2, 3)) @ matrix)[0]
+        out = (pixels.astype(np.float64).mean((2, 3)) @ matrix)[0] + offsets[name]
         arrays |= {f"at:{name}": np.arange(768), f"out:{name}": (out + spoilt).astype(np.float32)}
     np.savez_compressed(folder / "reference.npz", **arrays)
     (folder / "MODEL_CARD.md").write_text("A stand-in.\n")
@@ -49,17 +54,22 @@ def make_tower(home: Path, scale: float = 1.0, spoilt: bool = False) -> Path:
     return folder
 
 
-def _graph(weights: dict[str, np.ndarray]) -> bytes:
+def _graph(weights: dict[str, np.ndarray], offsets: dict[str, np.ndarray]) -> bytes:
     nodes = [
         onnx.make_node("GlobalAveragePool", ["pixels"], "pooled"),
         onnx.make_node("Flatten", ["pooled"], "mean", axis=1),
-        *(onnx.make_node("MatMul", ["mean", f"{name}_w"], name) for name in weights),
+        *(onnx.make_node("MatMul", ["mean", f"{name}_w"], f"{name}_m") for name in weights),
+        *(onnx.make_node("Add", [f"{name}_m", f"{name}_b"], name) for name in weights),
     ]
     graph = b"".join(onnx.encoded(onnx.GRAPH_NODE, node.data) for node in nodes)
     graph += onnx.strings(onnx.GRAPH_NAME, ["tower"])
     for name, matrix in weights.items():
-        raw = matrix.astype("<f4").tobytes()
-        graph += onnx.encoded(onnx.GRAPH_INITIALIZER, onnx.raw_tensor(f"{name}_w", onnx.FLOAT, (3, 768), raw))
+        graph += _constant(f"{name}_w", matrix) + _constant(f"{name}_b", offsets[name][None])
     graph += onnx.encoded(onnx.GRAPH_INPUT, onnx.float_value("pixels", SHAPE))
     graph += b"".join(onnx.encoded(onnx.GRAPH_OUTPUT, onnx.float_value(name, (1, 768))) for name in weights)
     return onnx.encoded(1, 8) + onnx.encoded(onnx.MODEL_GRAPH, graph) + onnx.encoded(8, onnx.encoded(2, 13))
+
+
+def _constant(name: str, values: np.ndarray) -> bytes:
+    raw = values.astype("<f4").tobytes()
+    return onnx.encoded(onnx.GRAPH_INITIALIZER, onnx.raw_tensor(name, onnx.FLOAT, values.shape, raw))

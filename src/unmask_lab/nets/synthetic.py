@@ -27,9 +27,8 @@ class Distance(nn.Module):
         """Learn from standardised (n, width) features; one in a hundred of them then lies beyond 1."""
         self.centre.copy_(x.mean(0))
         centred = x - self.centre
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
-        parts = self.axes.shape[1]
-        self.axes.copy_(vectors[:, -parts:] / values[-parts:].clamp(min=1e-6).sqrt())
+        _, spread, axes = torch.pca_lowrank(centred, self.axes.shape[1], center=False)
+        self.axes.copy_(axes / (spread.square() / len(x)).clamp(min=1e-6).sqrt())
         self.scale.fill_(1.0)
         self.scale.fill_(float(self(x).quantile(0.99)))
 

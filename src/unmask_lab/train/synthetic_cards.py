@@ -7,7 +7,7 @@ from typing import Any
 _DATA = (
     "Public repositories' pictures, for training only and not redistributed (mixed licences, most state none): "
     "1,470 photographs and untouched portraits from 72 sources, 1,471 pictures of about 150 named generators and "
-    "settings from 57 sources (GANs, latent and pixel diffusion, autoregressive models, closed services). Labels are "
+    "settings from 61 sources (GANs, latent and pixel diffusion, autoregressive models, closed services). Labels are "
     "the sources' own claims."
 )
 _USE = (
@@ -22,7 +22,7 @@ _FAMILY = "log-odds, up to a constant, of: GAN, diffusion or latent decoder, aut
 _DISTANCE = "how unlike the training material: 1 is as far as one in a hundred of it"
 _TRAINING = (
     "unmask_lab/train/recipes/image_synthetic.py, seed 1: a weighted logistic regression on frozen features, in the "
-    "space of their 768 largest principal components. Every picture as it is and laundered (cropped, resized, "
+    "space of their 640 largest principal components. Every picture as it is and laundered (cropped, resized, "
     "recompressed, now and then blurred, noisy or toned), both classes by the same code. Sources count with their size "
     "to the power of .65. Scored by leaving whole sources out (8 folds)."
 )
@@ -40,7 +40,7 @@ PROBE_CARD: dict[str, Any] = {
         "K. Lee, K. Lee, H. Lee, J. Shin: A Simple Unified Framework for Detecting Out-of-Distribution Samples and "
         "Adversarial Attacks. NeurIPS, 2018",
     ],
-    "trained_on": "the lab's labelled kit: 2,941 pictures of 129 sources, each in five variants; see MODEL_CARD.md",
+    "trained_on": "the lab's labelled kit: 2,941 pictures of 125 sources, each in five variants; see MODEL_CARD.md",
     "known_misses": [
         "Faces by StyleGAN2 at 256 pixels, after recompression, and generators that edit a photograph.",
         "Portraits and press photographs with studio light or retouching set off most of its false alarms.",
@@ -51,7 +51,12 @@ PROBE_CARD: dict[str, Any] = {
     "advised_against": _NOT_FOR,
     "data": _DATA,
     "training": _TRAINING,
-    "error_rates": "",
+    "error_rates": "Together with the small network, sources left out, at most 60 files of a source (890 bona fide and "
+    "891 generated files, each in two laundered copies): AUC .89, 36 % found at 1 % and 56 % at 5 % false alarms; "
+    "unlaundered .93, 49 % and 73 %. By family, laundered: diffusion .94, autoregressive .91, closed services .87, GAN "
+    ".80. The head alone on all 2,941 files, of which 1,300 are 256-px faces of one origin: AUC .84, 25 % and 41 %. At "
+    "the score that 5 % of all bona fide files exceed, false alarms are 8 % of web photographs, 6 % of data set "
+    "pictures, 5 % of night shots, 4 % of portraits and camera originals, 1 % of snapshots.",
 }
 
 SMALL_CARD: dict[str, Any] = {
@@ -65,7 +70,7 @@ SMALL_CARD: dict[str, Any] = {
     "papers": [
         "M. Tan, Q. V. Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks. ICML, 2019"
     ],
-    "trained_on": "the lab's labelled kit: at most 60 pictures of each of 129 sources, each in three variants with the "
+    "trained_on": "the lab's labelled kit: at most 60 pictures of each of 125 sources, each in three variants with the "
     "whole picture and three patches; the backbone by its authors on ImageNet",
     "known_misses": [
         "Alone it misses most generated pictures at the false-alarm rates that the detector keeps.",
@@ -82,5 +87,9 @@ SMALL_CARD: dict[str, Any] = {
     "advised_against": _NOT_FOR,
     "data": _DATA,
     "training": _TRAINING,
-    "error_rates": "",
+    "error_rates": "Sources left out, at most 60 files of a source (890 bona fide and 891 generated files, each in two "
+    "laundered copies): AUC .78, 15 % found at 1 % and 33 % at 5 % false alarms; unlaundered .81, 23 % and 39 %. By "
+    "family, laundered: diffusion .86, autoregressive .82, closed services .78, GAN .64. At the score that 5 % of all "
+    "bona fide files exceed, false alarms are 13 % of data set pictures, 8 % of web photographs, 7 % of night shots, "
+    "3 % of portraits and camera originals.",
 }

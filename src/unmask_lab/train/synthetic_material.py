@@ -28,8 +28,8 @@ from unmask_lab.nets.synthetic import pooled
 
 QUESTION = "image.synthetic"
 BLOCKS = (6, 7, 8, 9, 10, 11, 12)
-STAGES = (1, 2, 3, 4, 5, 6)
-WIDTH, CHANNELS = 768, 1536
+STAGES = (1, 2, 3, 4, 5)
+WIDTH, CHANNELS = 768, 896
 TOKEN_VARIANTS = 5
 VIEW_VARIANTS, PATCHES, MOST_OF_A_SOURCE = 3, 3, 60
 
@@ -40,7 +40,7 @@ Pixels = NDArray[np.uint8]
 class Material:
     """Rows with what the networks saw; variant 0 is the picture as it is, the others are laundered.
 
-    ``tokens``: (n, variants, blocks, 768) float16. ``views``: (n, variants, 1 + patches, 1536) float16, the whole
+    ``tokens``: (n, variants, blocks, 768) float16. ``views``: (n, variants, 1 + patches, 896) float16, the whole
     picture first. ``seen``: (n,) whether the views were measured (large sources are cut for the small network).
     """
 

@@ -60,7 +60,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
         )
     answer = ask(pixels)
     shown = _evidence(image, pixels, answer)
-    if answer.distance > P["drift_limit"]:
+    if answer.distance > P[f"drift_limit_{answer.stratum}"]:
         return CARD.declined(
             "drift.unlike_training",
             "The picture is unlike everything that the networks were trained and measured on, so no score is given.",
