@@ -273,7 +273,7 @@ def write_models(
     view = torch.from_numpy(views.for_net([views.whole(example)]))
     said = ("whole", "patch", "family", "distance")
     # int8 moves the scores by a tenth, float16 by less than a hundredth: the heads sum many small deviations.
-    how = {"weights": "float16", "tolerance": 0.02, "replace": replace}
+    how: dict[str, Any] = {"weights": "float16", "tolerance": 0.02, "replace": replace}
     first = export(small, {"view": view}, said, folder / SMALL, SMALL_CARD, **how)
     probe = TokenProbe(found.tokens, found.token_distance)
     tokens = torch.from_numpy(token_features(seen)[0, 0].reshape(1, len(READ), -1))
