@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -42,6 +41,7 @@ from unmask_lab.nets.whisper import LogMel, load_tower
 from unmask_lab.train.export import export
 from unmask_lab.train.loop import Trainer, cosine, load_weights, native_bfloat16
 from unmask_lab.train.options import TrainOptions
+from unmask_lab.train.voice_card import CARD
 
 QUESTION = "voice.synthetic"
 SAMPLES = 2 * RATE
@@ -57,36 +57,6 @@ BLOCK_RATE, ATTENTION_RATE, ANSWER_RATE = 5e-5, 5e-4, 3e-5
 AVERAGE = 0.99
 SOURCE_POWER = 0.35
 RANK_WEIGHT, SMOOTH = 0.5, 0.02
-
-CARD: dict[str, Any] = {
-    "title": "Synthetic voices",
-    "task": "Says of two seconds of speech how much they sound like a machine's voice.",
-    "licence": "MIT (OpenAI Whisper) for the layers it starts from, Apache-2.0 for what was trained here",
-    "source": "The first four encoder layers of OpenAI's Whisper base (MIT), tuned by the recipe voice.synthetic",
-    "papers": [
-        "A. Radford, J. W. Kim, T. Xu, G. Brockman, C. McLeavey, I. Sutskever: Robust Speech Recognition via "
-        "Large-Scale Weak Supervision. ICML, 2023",
-        "P. Kawa, M. Plata, M. Czuba, P. Szymanski, P. Syga: Improved DeepFake Detection Using Whisper Features. "
-        "Interspeech, 2023",
-        "K. Okabe, T. Koshinaka, K. Shinoda: Attentive Statistics Pooling for Deep Speaker Embedding. "
-        "Interspeech, 2018",
-        "A. Kumar, A. Raghunathan, R. Jones, T. Ma, P. Liang: Fine-Tuning can Distort Pretrained Features and "
-        "Underperform Out-of-Distribution. ICLR, 2022",
-        "M. Wortsman et al.: Model soups: averaging weights of multiple fine-tuned models improves accuracy without "
-        "increasing inference time. ICML, 2022",
-        "K. Lee, K. Lee, H. Lee, J. Shin: A Simple Unified Framework for Detecting Out-of-Distribution Samples and "
-        "Adversarial Attacks. NeurIPS, 2018",
-    ],
-    "trained_on": "the labelled kit's voices: 71 sources of recordings, 68 of synthetic voices with about 150 systems",
-    "known_misses": [],
-    "input_texts": {"wave": "two seconds at 16 kHz, 90-7400 Hz, root mean square 0.05"},
-    "output_texts": {
-        "score": "log-odds of a machine's voice at the training's balance",
-        "distance": "how unlike the training material it is; 1 is what one training clip in 200 exceeds",
-    },
-    "intended_use": "Speech of which a two-second window is judged; many windows make a recording's answer.",
-    "advised_against": "Music, noise, animals; proof by itself; telling who speaks.",
-}
 
 Floats = NDArray[np.float32]
 
