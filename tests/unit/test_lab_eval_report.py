@@ -57,7 +57,15 @@ def test_the_headline_counts_generators_that_no_other_fold_has(study: learned_re
 def test_every_table_is_there_with_its_numbers(study: learned_report.Study) -> None:
     text = "\n\n".join(learned_report.blocks(study))
     assert "48 bona fide and 48 other files of 8 sources" in text
-    for words in ("unseen generators", "By family", "By generator", "Within sources", "by kind of real media", "ECE"):
+    for words in (
+        "unseen generators",
+        "By copy",
+        "By family",
+        "By generator",
+        "Within sources",
+        "by kind of real media",
+        "ECE",
+    ):
         assert words in text, words
     assert "| baseline.bytes |" in text and "portrait" in text and "| lone |" in text
     for line in text.splitlines():

@@ -171,6 +171,7 @@ def _step(step: str) -> str:
 
 _TABLES = (
     report.headline,
+    report.by_variant,
     report.by_family,
     report.by_generator,
     report.by_source,

@@ -96,7 +96,7 @@ def _judged(name: str, rows: Sequence[Score]) -> Judged:
 def blocks(found: Study) -> Iterator[str]:
     """The Markdown blocks of docs/evaluation.md for one question."""
     yield f"### {found.title}: {set_line(found)}"
-    for make in (headline, by_family, by_generator, by_source, by_kind, robustness, calibration):
+    for make in (headline, by_variant, by_family, by_generator, by_source, by_kind, robustness, calibration):
         lines = list(make(found))
         if lines:
             yield "\n".join(lines)
@@ -207,6 +207,19 @@ def headline(found: Study) -> Iterator[str]:
             f"| {told(h.within, h.within_sources)} | {told(h.unseen, h.unseen_generators)} | {dot(h.macro)} "
             f"| {h.worst[0]} {dot(h.worst[1])} | {h.declined:.0%} | {seconds(h.seconds)} |"
         )
+
+
+def by_variant(found: Study) -> Iterator[str]:
+    """AUC of each kind of copy that is no step of wear."""
+    variants = list(dict.fromkeys(row.variant for judged in found.serious for row in judged.rows))
+    if len(variants) < 3:
+        return
+    yield "By copy (each the same files): AUC\n"
+    yield f"| detector | {' | '.join(variants)} |"
+    yield "|---" * (1 + len(variants)) + "|"
+    for judged in found.serious:
+        each = [scores.columns([row for row in judged.rows if row.variant == variant]) for variant in variants]
+        yield f"| {judged.name} | {' | '.join(dot(metrics.auc(c.raw, c.truth)) for c in each)} |"
 
 
 def by_family(found: Study) -> Iterator[str]:
