@@ -1,0 +1,125 @@
+"""The recipe of image.synthetic on features made here: heads, sources left out, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from unmask_lab import scores  # noqa: E402
+from unmask_lab.errors import LabError  # noqa: E402
+from unmask_lab.manifest import Row, folds  # noqa: E402
+from unmask_lab.nets.lite import Lite  # noqa: E402
+from unmask_lab.nets.synthetic import Distance, pooled  # noqa: E402
+from unmask_lab.train import synthetic_material as material  # noqa: E402
+from unmask_lab.train.recipes import image_synthetic as recipe  # noqa: E402
+
+
+def rows(sources: int = 12, each: int = 6) -> list[Row]:
+    out = []
+    for s in range(sources):
+        family = recipe.FAMILIES[s // 2 % 4] if s % 2 else ""
+        label, question = ("synthetic", "image.synthetic") if s % 2 else ("bona_fide", "")
+        for i in range(each):
+            out.append(Row(f"s{s}/{i}.jpg", "image", label, question, f"s{s}", family, family))
+    return out
+
+
+def made(signal: float) -> material.Material:
+    """Noise with a shift of ``signal`` along one direction for generated pictures."""
+    listed, rng = rows(), np.random.default_rng(0)
+    n = len(listed)
+    tokens = rng.normal(0, 1, (n, 3, len(material.BLOCKS), 768))
+    views = rng.normal(0, 1, (n, 3, 1 + material.PATCHES, material.CHANNELS))
+    truth = np.asarray([row.positive for row in listed])
+    tokens[truth, :, :, :8] += signal
+    views[truth, ..., :8] += signal
+    seen = np.ones(n, bool)
+    return material.Material(listed, tokens.astype(np.float16), views.astype(np.float16), seen)
+
+
+@pytest.fixture(autouse=True)
+def few_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "PARTS", 24)
+    torch.manual_seed(1)
+
+
+def test_sources_left_out_are_told_apart_where_there_is_a_signal() -> None:
+    seen = made(3.0)
+    fold = folds(seen.rows, 3, 1)
+    table, log = recipe.out_of_fold(seen, fold)
+    for stratum in ("small", "tower"):
+        raw = [[r.raw for r in table if r.stratum == stratum and r.label == label] for label in (0, 1)]
+        assert np.mean(np.asarray(raw[1]) > np.median(raw[0])) > 0.95, stratum
+    assert 0 <= log["share_of_whole"] <= 1
+    assert {row.variant for row in table} == {"clean", "laundered:1", "laundered:2"}
+    assert all(row.kind == "" for row in table if row.label)
+    assert isinstance(table[0], scores.Score)
+
+
+def test_noise_gives_no_score_that_tells_classes_apart() -> None:
+    seen = made(0.0)
+    table, _ = recipe.out_of_fold(seen, folds(seen.rows, 3, 1))
+    tower = [(row.raw, row.label) for row in table if row.stratum == "tower"]
+    real, fake = ([raw for raw, label in tower if label == k] for k in (0, 1))
+    assert 0.3 < np.mean(np.asarray(fake)[:, None] > np.asarray(real)[None]) < 0.7
+
+
+def test_classes_and_sources_are_balanced() -> None:
+    listed = rows(4, 2) + [Row(f"big/{i}.jpg", "image", "bona_fide", source="big") for i in range(50)]
+    weight = recipe.source_weights(listed)
+    positive = np.asarray([row.positive for row in listed])
+    assert weight[positive].sum() == pytest.approx(1) and weight[~positive].sum() == pytest.approx(1)
+    big = np.asarray([row.source == "big" for row in listed])
+    assert weight[big].sum() < 50 / 54
+
+
+def test_one_in_a_hundred_of_the_training_material_is_far() -> None:
+    x = torch.randn(2000, 100)
+    distance = Distance(100, 16)
+    distance.fit(x)
+    assert float((distance(x) > 1).float().mean()) == pytest.approx(0.01, abs=0.003)
+    assert float(distance(x * 5).median()) > 2
+
+
+def test_pooled_is_mean_and_deviation_of_each_map() -> None:
+    maps = torch.randn(2, 3, 5, 5)
+    assert torch.allclose(pooled([maps]), torch.cat([maps.mean((2, 3)), maps.std((2, 3))], 1), atol=1e-4)
+
+
+def test_the_backbone_halves_sides_as_its_stages_say() -> None:
+    maps = Lite(6)(torch.zeros(1, 3, 224, 224))
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (16, 112, 112), (24, 56, 56), (40, 28, 28), (80, 14, 14), (112, 14, 14), (192, 7, 7)
+    ]  # fmt: skip
+
+
+def test_another_run_and_broken_pictures_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_text("other.jpg")
+    with pytest.raises(LabError) as caught:
+        material.measure(rows(2, 1), tmp_path, tmp_path, Lite(1))
+    assert caught.value.code == "train.other_run"
+    (tmp_path / "s0").mkdir()
+    (tmp_path / "s0" / "0.jpg").write_bytes(b"no picture")
+    with pytest.raises(LabError) as broken:
+        material.variants(rows(1, 1)[0], tmp_path, 2)
+    assert broken.value.code == "manifest.file"
+
+
+def test_laundering_does_not_hang_on_the_label(tmp_path: Path) -> None:
+    (tmp_path / "a.png").parent.mkdir(exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)).save(tmp_path / "a.png")
+    pair = [Row("a.png", "image", label) for label in ("bona_fide", "synthetic")]
+    first, second = (material.variants(row, tmp_path, 3) for row in pair)
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_large_sources_are_cut_and_small_ones_kept() -> None:
+    listed = rows(4, 3) + [Row(f"big/{i}.jpg", "image", "bona_fide", source="big") for i in range(90)]
+    kept = material.few_of_a_source(listed)
+    assert kept == material.few_of_a_source(listed)
+    assert sum(listed[i].source == "big" for i in kept) == material.MOST_OF_A_SOURCE and len(kept) == 12 + 60
