@@ -35,7 +35,7 @@ CROP = 320
 PAIRS = 4
 RATE, DECAY, AVERAGE = 2e-3, 1e-3, 0.998
 STEPS, EVERY, WARMUP = 2000, 200, 100
-ENTRIES = 2800
+ENTRIES, POOL_SEED = 2800, 11
 TILE, GRID = 352, 96
 """Pixels of a tile, blocks of the second graph, a side."""
 USUAL_PICTURES = 400
@@ -221,7 +221,7 @@ def train(options: TrainOptions) -> None:
     pool_folder = options.folder / "pool"
     if not (pool_folder / "size.npy").exists():
         weights, photos = options.need("weights", "the latent codec's state dicts"), options.files.get("photos")
-        for _ in material.build(pool_folder, options.need_kit(), photos, weights, ENTRIES, options.seed):
+        for _ in material.build(pool_folder, options.need_kit(), photos, weights, ENTRIES, POOL_SEED):
             pass
     pool = material.load(pool_folder)
     net = fitted(pool, options)
