@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import signal
 
 import unmask
 from unmask.subject import Subject
@@ -58,6 +59,22 @@ def speech_cut_at_a_pause(examples: Path, folder: Path) -> Path:
     return folder / "a.wav"
 
 
+def voice_rebuilt_from_its_spectrum(examples: Path, folder: Path) -> Path:
+    samples = np.tile(Subject(examples / "voice.flac").audio.mono(16000), 3)
+    _, _, spectrum = signal.stft(samples, 16000, nperseg=512, noverlap=384)
+    size = np.abs(spectrum)
+    phase = np.exp(2j * np.pi * np.random.default_rng(1).random(size.shape))
+    for _ in range(8):
+        _, copy = signal.istft(size * phase, 16000, nperseg=512, noverlap=384)
+        _, _, again = signal.stft(copy, 16000, nperseg=512, noverlap=384)
+        phase = np.exp(1j * np.angle(again[:, : size.shape[1]]))
+    _, copy = signal.istft(size * phase, 16000, nperseg=512, noverlap=384)
+    with wave.open(str(folder / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes((np.clip(copy, -1, 1) * 32767).astype("<i2").tobytes())
+    return folder / "a.wav"
+
+
 def ten_frames_taken_out(examples: Path, folder: Path) -> Path:
     frames = [f for _, _, f, _ in _frames(examples / "pan.mp4")]
     with av.open(str(folder / "a.mp4"), "w") as container:
@@ -84,6 +101,7 @@ MAKERS: dict[str, Callable[[Path, Path], Path]] = {
         splice_then_halved,
         generated_without_declaration,
         speech_cut_at_a_pause,
+        voice_rebuilt_from_its_spectrum,
         ten_frames_taken_out,
     )
 }
