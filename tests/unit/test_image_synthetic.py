@@ -151,6 +151,12 @@ def test_a_tower_that_gives_other_numbers_is_not_believed(examples: Path, home: 
     assert finding.stratum == "small" and "other numbers on this machine" in facts(finding)
 
 
+def test_a_broken_card_of_the_tower_leaves_the_small_network(examples: Path, home: Path) -> None:
+    (make_tower(home, known_tokens()) / "model.toml").write_text("id = ")
+    finding = examine(examples / "dandelion.jpg")
+    assert finding.stratum == "small" and "not valid TOML" in facts(finding)
+
+
 def test_a_picture_unlike_all_training_is_declined(examples: Path, home: Path) -> None:
     make_tower(home, {name: 40 * tokens for name, tokens in known_tokens().items()})
     finding = examine(examples / "dandelion.jpg")

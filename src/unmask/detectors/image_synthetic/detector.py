@@ -11,7 +11,6 @@ from unmask import evidence
 from unmask.card import own_card
 from unmask.detectors.image_synthetic.networks import FAMILIES, Opinion, Patches, ask_small, ask_tower
 from unmask.detectors.image_synthetic.views import SIDE, Float, Pixels, bounded
-from unmask.errors import ModelError
 from unmask.media.image import ImageView
 from unmask.options import Options
 from unmask.report import Evidence, Finding
@@ -75,7 +74,7 @@ def ask(pixels: Pixels) -> Answer:
     """Both networks on a bounded picture; the small one alone where the tower is not installed."""
     small, patches = ask_small(pixels, int(P["most_patches"]), P["share_of_whole"])
     tower = ask_tower(pixels)
-    if isinstance(tower, ModelError):
+    if not isinstance(tower, Opinion):
         family = name_family(small.families)
         why = "not installed" if tower.code == "model.unknown" else tower.text
         return Answer(small.score, "small", family, small.distance, small, patches, why)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unmask.detectors.image_synthetic.views import Float, Pixels, for_net, for_tower, patch, places, whole
-from unmask.errors import ModelError
+from unmask.errors import CardError, ModelError
 from unmask.models.runtime import Session, open_model
 
 SMALL = "image-synthetic-small-1"
@@ -64,13 +64,13 @@ def ask_small(pixels: Pixels, most: int, share_of_whole: float) -> tuple[Opinion
     return Opinion(score, np.asarray(families, np.float32), distance), Patches(patches, at)
 
 
-def ask_tower(pixels: Pixels) -> Opinion | ModelError:
+def ask_tower(pixels: Pixels) -> Opinion | ModelError | CardError:
     """The network on the class tokens of CLIP's middle blocks, or why it cannot answer."""
     try:
         tower, probe = open_model(TOWER), open_model(PROBE)
         tokens = class_tokens(tower, pixels)
         said = probe.run({"tokens": tokens})
-    except ModelError as error:
+    except (ModelError, CardError) as error:
         return error
     return Opinion(float(said["score"][0]), said["family"][0], float(said["distance"][0]))
 
