@@ -12,8 +12,8 @@ CARD: dict[str, object] = {
         "L. Li et al.: Face X-ray for More General Face Forgery Detection. CVPR 2020",
         "M. Tan, Q. V. Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks. ICML 2019",
     ],
-    "trained_on": "self-blended faces of about 560 bona fide photographs and film frames of 24 sources; no swapped "
-    "face was trained on",
+    "trained_on": "blends of about 520 bona fide faces of 22 sources with themselves and with each other, made by the "
+    "lab; no picture of a real swap",
     "known_misses": [
         "Faces that were generated whole: nothing was blended in.",
         "Faces below 64 pixels, blurred faces, and strongly compressed or reduced pictures.",
@@ -31,9 +31,9 @@ CARD: dict[str, object] = {
     "data": "Bona fide faces of the labelled kit (public repositories, licences mixed; nothing of them is in the "
     "weights' folder): FFHQ, DFDC and press-like face crops, photographs of demonstrations, blogs and events. "
     "Backbone: EfficientNet-lite0 on ImageNet (Apache-2.0).",
-    "training": "Pairs of a face and its self-blend in one batch, laundered alike (resize, JPEG, WebP, AVIF, blur, "
-    "noise, half size), 12 % with smoothed skin, 6 % with captions; cross-entropy of the score, of a coarse map, and a "
-    "ranking within each pair; AdamW, cosine, averaged weights. `unmask-lab train face.swap`; log.jsonl lies beside "
-    "the run.",
+    "training": "Pairs of a face and its blend, with itself or with another person's face, in one batch and laundered "
+    "alike (resize, JPEG, WebP, AVIF, blur, noise, half size), 12 % with smoothed skin, 6 % with captions; cross-"
+    "entropy of the score, of a coarse map, and a ranking within each pair; AdamW, cosine, averaged weights. "
+    "1,200 steps of 14 pairs. `unmask-lab train face.swap`; see its recipe.",
     "error_rates": "See the card of the detector face.swap and docs/evaluation.md.",
 }

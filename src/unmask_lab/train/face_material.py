@@ -211,5 +211,6 @@ class Likeness:
     def __call__(self, face: BankFace, rng: Generator) -> BankFace:
         """One of the nearest faces that are not in the same picture."""
         distance = np.abs(self._shapes - self._shapes[self._place[id(face)]]).mean(axis=1)
-        distance[self._paths == face.origin.path] = np.inf
-        return self.bank[int(rng.choice(np.argsort(distance)[: self.nearest]))]
+        order = np.argsort(distance, kind="stable")
+        others = order[self._paths[order] != face.origin.path]
+        return self.bank[int(rng.choice(others[: self.nearest]))]

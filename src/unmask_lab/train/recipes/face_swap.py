@@ -1,12 +1,16 @@
-"""`face.swap`: self-blended faces against the faces they were made of; no swapped face is ever trained on.
+"""`face.swap`: blended faces against the faces they were made of; no picture of a real swap is ever trained on.
 
-A batch is made of pairs: a bona fide face and its self-blend (K. Shiohara, T. Yamasaki, CVPR 2022) with one and the
-same history, so that only the seam and the change of statistics inside it can be learnt. A coarse map of the blended
-region is a second task (L. Li et al.: Face X-ray, CVPR 2020). With ``--fold`` whole sources are left out and scored
-together with forgeries of families that training never saw; without it everything trains.
+A batch is made of pairs: a bona fide face and a blend of it, with itself (K. Shiohara, T. Yamasaki, CVPR 2022) or with
+another person's face (L. Li et al.: Face X-ray, CVPR 2020), with one and the same history, so that only the seam and
+what differs inside it can be learnt. A coarse map of the blended region is a second task. With ``--fold`` whole
+sources are left out and scored together with forgeries of families that training never saw; without it all train.
 
     unmask-lab train face.swap --kit KIT --with backbone=efficientnet-lite0-57934424.pth --with weights=FOLDER \
         --folds 2 --fold 1 --folder run
+
+``--with start=best.pt`` goes on from another run's weights. face-swap-1 is fold 1 of 2: 500 steps of self-blends only
+(`material.OTHER_SHARE` 0), then 700 steps of this recipe from there. The averaged weights of the last step are kept;
+validation only watches, since its sources are too few to choose by.
 """
 
 from __future__ import annotations
