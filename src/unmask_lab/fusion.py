@@ -72,15 +72,15 @@ def fit(data: Data, detectors: list[str], share: float = 1.0) -> Fitted:
         bias=round(float(final[0]), 4),
         table=table,
         false_alarms=shares,
-        suspicious=max(_label_score(alarms, table, suspicious, SUSPICIOUS_RATIO), _told(shares, suspicious)),
-        likely_manipulated=max(_label_score(alarms, table, likely, LIKELY_RATIO), _told(shares, likely)),
+        suspicious=max(_label_score(alarms, table, suspicious, SUSPICIOUS_RATIO), least_told(shares, suspicious)),
+        likely_manipulated=max(_label_score(alarms, table, likely, LIKELY_RATIO), least_told(shares, likely)),
         n_bona_fide=int(bona.sum()),
         n_manipulated=int(data.truth.sum()),
         parents=parents,
     )
 
 
-def _told(shares: tuple[tuple[float, float], ...], rate: float) -> float:
+def least_told(shares: tuple[tuple[float, float], ...], rate: float) -> float:
     """The least score at which the verdict's own table tells at most ``rate`` false alarms (parents weighed alike)."""
     return min(score for score, share in shares if share <= rate)
 

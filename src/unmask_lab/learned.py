@@ -31,6 +31,7 @@ from unmask_lab.fusion import (
     RATES,
     SUSPICIOUS,
     SUSPICIOUS_RATIO,
+    least_told,
     split,
 )
 from unmask_lab.kit import kinds_by_path
@@ -124,8 +125,8 @@ def calibrate(rows: Sequence[Score], share: float = 1.0) -> Calibrated:
     bona = ~c.truth
     alarms = held_out[bona], c.kind[bona], c.path[bona]
     shares = rate_table(*alarms)
-    suspicious = max(threshold(*alarms, SUSPICIOUS * share), SUSPICIOUS_RATIO)
-    likely = max(threshold(*alarms, LIKELY * share), LIKELY_RATIO, suspicious)
+    suspicious = max(threshold(*alarms, SUSPICIOUS * share), least_told(shares, SUSPICIOUS * share), SUSPICIOUS_RATIO)
+    likely = max(threshold(*alarms, LIKELY * share), least_told(shares, LIKELY * share), LIKELY_RATIO, suspicious)
     probability = 1 / (1 + 10.0**-held_out)
     limit = drift_limit(c.distance)
     return Calibrated(
