@@ -70,12 +70,21 @@ def find_copies(grey: Grey, residual: Float) -> list[Copy]:
     keyed = find_transforms(grey, int(P["keypoints"]), distance, int(P["min_support"]))
     candidates = [*keyed[: int(P["max_transforms"])], *shifts]
     values = grey.astype(np.float32)
+    drawn = still_share(values)
     kept: list[Copy] = []
     for transform in _different(candidates):
         copy = examine_transform(values, transform, int(P["min_area_share"] * grey.size))
         if copy is not None and copy.features["overlap"] <= P["max_overlap"]:
+            copy.features["picture_still"] = drawn
             kept.append(copy)
     return sorted(kept, key=lambda c: -strength(c))
+
+
+def still_share(grey: Float) -> float:
+    """Share of the 8x8 blocks of (h, w) luma that hold no noise at all: drawings and cut-outs have many, 0..1."""
+    h, w = (side // 8 for side in grey.shape)
+    blocks = grey[: 8 * h, : 8 * w].reshape(h, 8, w, 8)
+    return float((blocks.std(axis=(1, 3)) < P["still_deviation"]).mean()) if h and w else 0.0
 
 
 def _different(candidates: list[Transform]) -> list[Transform]:
@@ -114,11 +123,15 @@ def strength(copy: Copy) -> float:
 
 
 def is_graphics(copy: Copy) -> bool:
-    """Whether the part is drawn rather than photographed: few grey levels, or edges without noise between."""
+    """Whether the part is drawn rather than photographed: few grey levels, or edges without noise between.
+
+    So is any part of a picture whose blocks are mostly without noise: drawn scenes repeat their elements.
+    """
     f = copy.features
     return (
         f["levels"] > P["graphics_levels"]
         or f["still"] > P["graphics_still"]
+        or f["picture_still"] > P["picture_still"]
         or f["quiet_energy"] < P["graphics_quiet"] * f["energy"]
     )
 
