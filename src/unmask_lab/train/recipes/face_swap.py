@@ -208,6 +208,7 @@ def _rows(net: Any, face: BankFace, family: str, rgb: Rgb, fold: int, seed: int)
         yield Score(
             path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
             question=QUESTION,
+            detector=QUESTION,
             label=int(bool(family)),
             source=origin.source,
             generator=family,
