@@ -276,7 +276,8 @@ def write_models(
     how: dict[str, Any] = {"weights": "float16", "tolerance": 0.02, "replace": replace}
     first = export(small, {"view": view}, said, folder / SMALL, SMALL_CARD, **how)
     probe = TokenProbe(found.tokens, found.token_distance)
-    tokens = torch.from_numpy(token_features(seen)[0, 0].reshape(1, len(READ), -1))
+    # The mean over all pictures as they are: no single one of them travels with the product.
+    tokens = torch.from_numpy(token_features(seen)[:, 0].mean(0).reshape(1, len(READ), -1))
     outputs = ("score", "family", "distance")
     second = export(probe, {"tokens": tokens}, outputs, folder / PROBE, PROBE_CARD, weights="float32", replace=replace)
     return first, second
