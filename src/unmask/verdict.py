@@ -35,6 +35,8 @@ from unmask.card import Card, interpolate, ratio_to_probability
 from unmask.errors import CardError
 from unmask.report import Finding, Frozen, Label, Reason, Verdict
 
+LEANING = 0.15
+"""log10 LR (a probability of .59) from which a verdict without a sign says why its probability is not lower."""
 RULES = Path(__file__).with_name("verdict.toml")
 _RANK: tuple[Label, ...] = ("inconclusive", "no_sign_found", "suspicious", "likely_manipulated", "declared_synthetic")
 _SIGNS = ("suspicious", "likely_manipulated")
@@ -161,13 +163,14 @@ def fuse(kind: str, findings: Sequence[Finding], cards: Iterable[Card], rules: R
     if _RANK.index(label) > _RANK.index(measured):
         # A fact demands a graver label than the measurements: their numbers answer another question, so none is given.
         return Verdict(label=label, reasons=reasons, abstained=abstained)
-    log10_lr = combined(answers, rules)
+    log10_lr, rate = combined(answers, rules), round(union_rate(answers, rules), 4)
+    leaning = _leaning(log10_lr, rate) if measured == "no_sign_found" else ()
     return Verdict(
         label=measured,
         probability=round(ratio_to_probability(log10_lr), 4),
         likelihood_ratio=float(f"{10.0**log10_lr:.3g}"),
-        false_alarm_rate=round(union_rate(answers, rules), 4),
-        reasons=(*reasons, *_why_silent(findings, measured, rules)),
+        false_alarm_rate=rate,
+        reasons=(*reasons, *_why_silent(findings, measured, rules), *leaning),
         abstained=abstained,
         decided_by=tuple(a.group if a.group in rules.learned else f"{a.group}.edits" for a in loud),
     )
@@ -291,6 +294,15 @@ def _strongest(loud: Sequence[Answer]) -> tuple[Reason, ...]:
     """The findings behind the groups that sounded an alarm, each with the name of its question."""
     speaking = [finding for answer in loud for finding in answer.speaking[:3]]
     return tuple(Reason(code=f.reason.code, text=f"{f.about.title}: {f.reason.text}") for f in speaking[:4])
+
+
+def _leaning(log10_lr: float, rate: float) -> tuple[Reason, ...]:
+    """What a probability well above one half means where no label is reached."""
+    if log10_lr < LEANING:
+        return ()
+    share = max(1, round(100 * rate))
+    text = f"They lean a little towards change, but up to {share} in 100 untouched files do as much: no sign by itself."
+    return (Reason(code="verdict.leaning", text=text),)
 
 
 def _why_silent(findings: Sequence[Finding], label: Label, rules: Rules) -> tuple[Reason, ...]:

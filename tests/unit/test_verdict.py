@@ -267,3 +267,16 @@ def test_broken_rules_say_so(tmp_path: Path) -> None:
     (tmp_path / "verdict.toml").write_text("[fusion.image]\nweights = 3\n")
     with pytest.raises(CardError):
         read_rules(tmp_path / "verdict.toml")
+
+
+def test_a_leaning_without_a_sign_is_explained() -> None:
+    """A probability above one half beside `no_sign_found` must say why it is no sign."""
+    quiet = grouped(*QUIET, TOWERED.ok("g", "Quiet.", 0, stratum="tower"))
+    assert quiet.label == "no_sign_found"
+    assert [r.code for r in quiet.reasons] == ["verdict.no_sign"]
+    raws = [raw / 10 for raw in range(80)]
+    verdicts = [grouped(*QUIET, TOWERED.ok("g", "Hm.", raw, stratum="tower")) for raw in raws]
+    leaning = [v for v in verdicts if v.label == "no_sign_found" and (v.likelihood_ratio or 0) >= 10**0.15]
+    assert leaning, "the test's table must reach a leaning below the label"
+    for verdict in leaning:
+        assert verdict.reasons[-1].code == "verdict.leaning" and "in 100 untouched" in verdict.reasons[-1].text
