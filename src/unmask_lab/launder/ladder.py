@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy import signal
 
+from unmask.voices.neutral import RATE, neutral
 from unmask_lab.errors import LabError
 from unmask_lab.launder import audio, image
 
 Pixels = NDArray[np.uint8]
 Wave = NDArray[np.float32]
-RATE = audio.RATE
 LEAST_SIDE, MOST_SIDE = 16, 6000
 
 IMAGE_CURVES: dict[str, tuple[str, ...]] = {
@@ -117,7 +117,7 @@ def make_variant(path: Path, modality: str, step: str, folder: Path) -> Path:
         Image.fromarray(worn).save(part, "PNG", compress_level=1)
     else:
         wave = read_wave(path)
-        _write_flac(part, audio.launder(audio.neutral(wave), way) if way else wear_audio(wave, step))
+        _write_flac(part, audio.launder(neutral(wave), way) if way else wear_audio(wave, step))
     part.replace(target)
     return target
 
