@@ -27,6 +27,7 @@ from unmask.execution.work import run_one
 from unmask.models.store import ModelCard, read_model_card
 from unmask.options import Options
 from unmask.subject import Subject
+from unmask.voices.neutral import RATE
 from unmask_lab.errors import LabError
 from unmask_lab.evaluate.results import BASELINE
 from unmask_lab.launder import ladder
@@ -150,7 +151,7 @@ def _preparation(card: ModelCard) -> Callable[[Path], dict[str, NDArray[np.float
         first = shape[1] == 3
         height, width = (shape[2], shape[3]) if first else (shape[1], shape[2])
         return lambda path: {name: _picture(path, height, width, first)}
-    if len(shape) in (1, 2) and shape[-1] >= ladder.RATE // 4:
+    if len(shape) in (1, 2) and shape[-1] >= RATE // 4:
         return lambda path: {name: _wave(path, shape[-1]).reshape(shape)}
     raise LabError("eval.model", f"{card.name} takes {shape}, neither one RGB picture nor one wave at 16 kHz.")
 
@@ -340,7 +341,7 @@ def _pixels(path: Path) -> tuple[int, int]:
 def bandwidth(wave: NDArray[np.float32]) -> float:
     """The frequency in hertz below which 99 % of the energy above 50 Hz lies."""
     power = np.abs(np.fft.rfft(wave)) ** 2
-    hertz = np.fft.rfftfreq(wave.size, 1 / ladder.RATE)
+    hertz = np.fft.rfftfreq(wave.size, 1 / RATE)
     mass = np.cumsum(np.where(hertz > 50, power, 0))
     return float(hertz[min(int(np.searchsorted(mass, 0.99 * mass[-1])), len(hertz) - 1)])
 
@@ -354,7 +355,7 @@ _FACTS: dict[str, Callable[[Path], float]] = {
     "bytes": lambda path: float(path.stat().st_size),
     "bytes_per_pixel": lambda path: path.stat().st_size / math.prod(_pixels(path)),
     "long_side": lambda path: float(max(_pixels(path))),
-    "duration": lambda path: ladder.read_wave(path).size / ladder.RATE,
+    "duration": lambda path: ladder.read_wave(path).size / RATE,
     "loudness": lambda path: loudness(ladder.read_wave(path)),
     "bandwidth": lambda path: bandwidth(ladder.read_wave(path)),
 }
