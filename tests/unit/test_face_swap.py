@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from faces_made import scene
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,7 +17,6 @@ from unmask.detectors.face_swap.faces import MARGIN, SIDE, FaceScore, crowd_scor
 from unmask.execution.work import run_one
 from unmask.faces import Face, crop, detect
 from unmask.faces.align import TEMPLATE
-from unmask.models.store import find_model, reference_input
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -24,21 +24,6 @@ from unmask.subject import Subject
 CARD = next(card for card in find_cards() if card.id == "face.swap")
 P = CARD.parameters
 Picture = NDArray[np.uint8]
-
-
-def drawn_face(side: int) -> Picture:
-    """The drawn face of a model's reference, (side, side, 3)."""
-    pixels = reference_input(find_model("face-detection-full-range-sparse-1"))["input_1"][0]
-    return cv2.resize(np.clip((pixels + 1) * 127.5, 0, 255).astype(np.uint8), (side, side))
-
-
-def scene(*places: tuple[int, int, int], size: tuple[int, int] = (480, 640)) -> Picture:
-    """Drawn faces (x, y, side) on a textured ground."""
-    rng = np.random.default_rng(5)
-    ground = cv2.resize(rng.integers(90, 150, (size[0] // 16, size[1] // 16, 3), np.uint8), size[::-1])
-    for x, y, side in places:
-        ground[y : y + side, x : x + side] = drawn_face(side)
-    return ground
 
 
 def face_at(x: float, y: float, side: float, sharpness: float = 0.6) -> Face:
