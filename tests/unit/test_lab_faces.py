@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from unmask.faces.align import TEMPLATE
 from unmask_lab import face_bank
 from unmask_lab.errors import LabError
 from unmask_lab.face_bank import BankFace, Origin
 from unmask_lab.forge import faces as families
-from unmask_lab.forge.faces.parent import FaceJob, FaceParent, colours_of, hull, laid, soft, warped
+from unmask_lab.forge.faces.own_warp import bent_to, drawn_by_tool, moved_mesh, own_warp
+from unmask_lab.forge.faces.parent import LIPS, FaceJob, FaceParent, colours_of, hull, laid, soft, warped
 from unmask_lab.forge.faces.reenact import expression
 from unmask_lab.forge.faces.self_blend import self_blend
 from unmask_lab.forge.family import Family, PictureMade, walk
@@ -34,7 +36,7 @@ def parent(seed: int, side: int = 200, size: float = 100.0) -> FaceParent:
     outline = list(families_oval())
     turn = np.linspace(-np.pi / 2, 1.5 * np.pi, len(outline), endpoint=False)
     mesh[outline, 0], mesh[outline, 1] = side / 2 + size / 2 * np.cos(turn), side / 2 + size / 2 * np.sin(turn)
-    keypoints = (side / 2 + size * (material.TEMPLATE - 0.5)).astype(np.float32)
+    keypoints = (side / 2 + size * (TEMPLATE - 0.5)).astype(np.float32)
     return FaceParent(rgb, mesh, keypoints, size)
 
 
@@ -117,6 +119,47 @@ def test_self_blending_keeps_what_lies_outside_unless_the_base_was_altered() -> 
     assert 3 <= kept <= 11
 
 
+def test_the_quick_warp_is_near_the_exact_one() -> None:
+    face = parent(3)
+    same = bent_to(face, face.flat, face.rgb.shape).astype(int)
+    assert np.abs(same - face.rgb)[2:-2, 2:-2].max() <= 1
+    moved = bent_to(face, face.flat + np.float32(9), face.rgb.shape).astype(int)
+    assert np.abs(moved[60:150, 60:150] - face.rgb[51:141, 51:141]).mean() < 1
+
+
+def test_a_random_movement_stays_small_and_moves_mouths_at_the_mouth() -> None:
+    face, lips = parent(3), list(LIPS)
+    shares = []
+    for seed in range(20):
+        shift = np.linalg.norm(moved_mesh(np.random.default_rng(seed), face, "mouth") - face.flat, axis=1)
+        assert shift.max() < 0.35 * face.size
+        shares.append(shift[lips].mean() / (shift.mean() + 1e-6))
+    assert np.median(shares) > 1
+
+
+def test_a_tool_of_few_pixels_leaves_less_detail() -> None:
+    face = parent(3)
+    sharp = cv2.Laplacian(face.rgb, cv2.CV_32F).std()
+    drawn = [cv2.Laplacian(drawn_by_tool(np.random.default_rng(s), face.rgb, 180.0), cv2.CV_32F) for s in range(8)]
+    assert max(layer.std() for layer in drawn) < sharp
+    assert drawn[0].shape == face.rgb.shape
+
+
+def test_own_warps_leave_the_surroundings_to_the_last_digit() -> None:
+    for seed in range(6):
+        rgb, alpha, _ = own_warp(np.random.default_rng(seed), parent(5))
+        assert np.array_equal(rgb[alpha == 0], parent(5).rgb[alpha == 0])
+        assert np.abs(rgb.astype(int) - parent(5).rgb)[alpha > 0.2].mean() > 0.3
+
+
+def test_worn_things_are_on_both_of_a_pair() -> None:
+    face = parent(5)
+    kinds = [material.worn(face, np.random.default_rng(seed)) for seed in range(8)]
+    changed = [(np.abs(rgb.astype(int) - face.rgb).max(axis=2) > 8).mean() for rgb in kinds]
+    assert min(changed) > 0.001
+    assert max(changed) < 0.3
+
+
 def test_both_of_a_pair_have_one_history() -> None:
     real, forged = material.pair(parent(6), np.random.default_rng(3))
     assert (real.forged, forged.forged) == (False, True)
@@ -143,8 +186,8 @@ def test_alignment_is_that_of_the_product_and_carries_the_mask() -> None:
     alpha[:, 100:] = 1
     rgb, cells = material.align(face.rgb, face.keypoints, None, alpha)
     assert np.array_equal(rgb, crop(face.rgb, found, material.SIDE, material.MARGIN))
-    assert cells[:, :4].max() < 0.01
-    assert cells[:, 6:].min() > 0.99
+    assert cells[:, :6].max() < 0.01
+    assert cells[:, 8:].min() > 0.99
 
 
 @pytest.mark.parametrize("variant", material.VARIANTS)
@@ -235,9 +278,9 @@ class TestRecipe:
     def test_the_loss_falls_when_the_answer_is_right(self) -> None:
         import torch
 
-        from unmask_lab.train.recipes.face_swap import collate, loss
+        from unmask_lab.train.recipes.face_swap import collate, loss, tensors
 
-        batch = collate(material.pair(parent(6), np.random.default_rng(3)))
+        batch = tensors(collate(material.pair(parent(6), np.random.default_rng(3))))
         right = batch["cells"] / batch["cells"].amax((1, 2), keepdim=True).clamp_min(0.05) * 8 - 4
         good = {"score": torch.tensor([-3.0, 3.0]), "map": right}
         bad = {"score": torch.tensor([3.0, -3.0]), "map": -right}
@@ -255,6 +298,20 @@ class TestRecipe:
             score, cells, distance = net(torch.full((1, SIDE, SIDE, 3), 100.0))
         assert (score.shape, cells.shape, distance.shape) == ((1,), (1, CELLS, CELLS), (1,))
         assert float(distance) >= 0
+
+    def test_a_small_suspicious_region_raises_the_score_of_a_trained_head(self) -> None:
+        import torch
+
+        from unmask_lab.nets.faceswap import SIDE, TOP, FaceSwapNet
+
+        net = FaceSwapNet().eval()
+        with torch.no_grad():
+            net.head.weight.zero_()
+            net.head.weight[0, 256] = 1.0
+            net.head.bias.zero_()
+            out = net(torch.rand(2, 3, SIDE, SIDE) * 255)
+        best = out["map"].flatten(1).topk(TOP, 1).values.mean(1)
+        assert torch.allclose(out["score"], best, atol=1e-5)
 
     def test_the_backbone_is_asked_for(self, tmp_path: Path) -> None:
         from unmask_lab.train.options import TrainOptions

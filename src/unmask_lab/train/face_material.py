@@ -15,15 +15,18 @@ from unmask.faces.align import TEMPLATE, WEIGHTS, similarity, warp
 from unmask_lab.face_bank import BankFace
 from unmask_lab.forge import faces as families
 from unmask_lab.forge.faces.blend_other import blend_other
-from unmask_lab.forge.faces.parent import FaceJob, FaceParent
-from unmask_lab.forge.faces.self_blend import self_blend
+from unmask_lab.forge.faces.own_warp import own_warp
+from unmask_lab.forge.faces.parent import JAW, LEFT_EYE, NOSE, RIGHT_EYE, FaceJob, FaceParent, hull, laid
+from unmask_lab.forge.faces.self_blend import altered, self_blend
 from unmask_lab.forge.family import Family, PictureMade, walk
 from unmask_lab.forge.forgery import Alpha, Rgb, seeded
 from unmask_lab.launder import image as laundry
 
-SIDE, MARGIN, CELLS = 160, 0.15, 10
-TRAINED_ON = ("face_self_blend", "face_blend_other")
-OTHER_SHARE = 0.45
+# Most faces of the bank are about as large as the aligned square, so that few traces are lost to its resolution.
+SIDE, MARGIN, CELLS = 224, 0.02, 14
+TRAINED_ON = ("face_self_blend", "face_blend_other", "face_own_warp")
+# Of blends with another person's face and of own-mesh warps; the rest are self-blends.
+OTHER_SHARE, WARP_SHARE = 0.4, 0.35
 LAUNDERED = 2
 HALF = "half-jpeg70"
 VARIANTS = ("clean", *(f"laundered:{i}" for i in range(1, LAUNDERED + 1)), HALF)
@@ -116,17 +119,50 @@ def dressed(rgb: Rgb, draw: Generator) -> Rgb:
     return out
 
 
+def worn(parent: FaceParent, draw: Generator) -> Rgb:
+    """Glasses or a mouth mask drawn on the face: worn things differ from skin and are no blending."""
+    rgb, flat = parent.rgb, parent.flat
+    colour = draw.integers(0, 256, 3)
+    shade = np.zeros(rgb.shape[:2], np.float32)
+    if draw.random() < 0.5:
+        mask = hull(flat[[*NOSE[6:9], *JAW[1:-1]]], rgb.shape).astype(np.float32)
+        shade = np.asarray(cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.01 * parent.size)), np.float32)
+    else:
+        for eye in (LEFT_EYE, RIGHT_EYE):
+            x, y = (float(v) for v in flat[list(eye)].mean(axis=0))
+            radius = float(draw.uniform(0.14, 0.2)) * parent.size
+            thick = -1 if draw.random() < 0.3 else max(1, round(0.02 * parent.size))
+            cv2.circle(shade, (round(x), round(y)), round(radius), float(draw.uniform(0.6, 1.0)), thick, cv2.LINE_AA)
+    ripple = draw.normal(0, 3, rgb.shape)
+    layer = np.clip(colour + ripple + 0.15 * (rgb.astype(np.float32) - 128), 0, 255).astype(np.uint8)
+    return laid(rgb, layer, shade)
+
+
+def forged(rng: Generator, base: FaceParent, donor: FaceParent | None) -> tuple[Rgb, Alpha]:
+    """A changed picture of a training family and the weight (h, w) of what was laid over."""
+    if donor is not None:
+        return blend_other(rng, base, donor)[:2]
+    if rng.random() < WARP_SHARE / (1 - OTHER_SHARE):
+        return own_warp(rng, base)[:2]
+    return self_blend(rng, base)[:2]
+
+
 def pair(
     parent: FaceParent, rng: Generator, variant: str | None = None, donor: FaceParent | None = None
 ) -> tuple[Aligned, Aligned]:
-    """A bona fide face and its blend, with itself or with ``donor``, with one and the same history after the blend."""
+    """A bona fide face and a changed one, of itself or with ``donor``, with one and the same history otherwise."""
     rgb = parent.rgb
+    if rng.random() < 0.08:
+        rgb = worn(parent, rng)
     if rng.random() < 0.12:
         rgb = beautified(rgb, rng)
+    if rng.random() < 0.15:
+        # Blur, sharpening or an older saving of the whole picture: only where the inside differs is it a sign.
+        rgb = altered(rng, rgb)
     base = FaceParent(rgb, parent.mesh, parent.keypoints, parent.size)
-    blended, alpha, _ = self_blend(rng, base) if donor is None else blend_other(rng, base, donor)
+    blended, alpha = forged(rng, base, donor)
     seeds = [int(s) for s in rng.integers(1 << 31, size=3)]
-    dress = bool(rng.random() < 0.06)
+    dress = bool(rng.random() < 0.1)
     out = []
     for original, weight in ((rgb, None), (blended, alpha)):
         picture = dressed(original, np.random.default_rng(seeds[2])) if dress else original

@@ -1,16 +1,16 @@
-"""`face.swap`: blended faces against the faces they were made of; no picture of a real swap is ever trained on.
+"""`face.swap`: changed faces against the faces they were made of; no picture of a real swap is ever trained on.
 
-A batch is made of pairs: a bona fide face and a blend of it, with itself (K. Shiohara, T. Yamasaki, CVPR 2022) or with
-another person's face (L. Li et al.: Face X-ray, CVPR 2020), with one and the same history, so that only the seam and
-what differs inside it can be learnt. A coarse map of the blended region is a second task. With ``--fold`` whole
-sources are left out and scored together with forgeries of families that training never saw; without it all train.
+A batch is made of pairs: a bona fide face and a change of it. It is blended with itself (K. Shiohara, T. Yamasaki, CVPR
+2022) or with another person's face (L. Li et al.: Face X-ray, CVPR 2020), or its own mesh is moved and drawn again.
+Both have one and the same history otherwise, so that only the seam and what differs inside it can be learnt. A coarse
+map of the changed region is a second task. With ``--fold`` whole sources are left out and scored together with
+forgeries of families that training never saw; without it all train.
 
     unmask-lab train face.swap --kit KIT --with backbone=efficientnet-lite0-57934424.pth --with weights=FOLDER \
         --folds 2 --fold 1 --folder run
 
-``--with start=best.pt`` goes on from another run's weights. face-swap-1 is fold 1 of 2: 500 steps of self-blends only
-(`material.OTHER_SHARE` 0), then 700 steps of this recipe from there. The averaged weights of the last step are kept;
-validation only watches, since its sources are too few to choose by.
+``--with start=best.pt`` goes on from another run's weights. The averaged weights of the last step are kept; validation
+only watches, since its sources are too few to choose by.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -33,14 +34,15 @@ from unmask_lab.forge.forgery import Rgb, seeded
 from unmask_lab.nets.faceswap import Exported, FaceSwapNet
 from unmask_lab.scores import Score
 from unmask_lab.train import face_material as material
+from unmask_lab.train.ahead import Ahead
 from unmask_lab.train.export import export
 from unmask_lab.train.face_card import CARD
 from unmask_lab.train.loop import Trainer, cosine, load_weights
 from unmask_lab.train.options import TrainOptions
 
 QUESTION = "face.swap"
-STEPS, EVERY, PAIRS = 1000, 250, 14
-BACKBONE_RATE, HEAD_RATE, DECAY, EMA = 5e-4, 1e-3, 0.02, 0.995
+STEPS, EVERY, PAIRS = 3600, 300, 12
+BACKBONE_RATE, HEAD_RATE, DECAY, EMA = 5e-4, 1e-3, 0.02, 0.997
 SOURCE_POWER = 0.65
 MAP_WEIGHT, RANK_WEIGHT = 0.5, 0.25
 VALIDATED = ("genconvit", "div-justadudewhohacks-face-api.js")
@@ -71,14 +73,17 @@ def train(options: TrainOptions) -> None:
         ema=EMA,
         device=options.device,
     )
+    watched = [f for f in inside if f.origin.source in VALIDATED]
+    draw = Ahead(batches(own, options.seed))
     best = trainer.run(
-        batches(own, options.seed),
+        lambda step: tensors(draw(step)),
         loss,
-        validation([f for f in inside if f.origin.source in VALIDATED], options.seed),
+        validation(watched, options.files.get("weights", Path()), options.seed),
         steps=options.steps or STEPS,
         every=EVERY,
         keep="step" if options.fold is None else "mean",
     )
+    draw.close()
     net = FaceSwapNet()
     load_weights(best, net)
     net.eval()
@@ -118,19 +123,25 @@ def optimiser(net: FaceSwapNet) -> torch.optim.Optimizer:
     )
 
 
-def batches(bank: Sequence[BankFace], seed: int) -> Callable[[int], dict[str, Tensor]]:
-    """Step -> pairs as tensors: bona fide and self-blend by turns."""
+def batches(bank: Sequence[BankFace], seed: int) -> Callable[[int], dict[str, NDArray[Any]]]:
+    """Step -> pairs as arrays: bona fide and changed by turns."""
     draw = material.sampler(bank, seed, PAIRS, SOURCE_POWER)
     return lambda step: collate(draw(step))
 
 
-def collate(faces: Sequence[material.Aligned]) -> dict[str, Tensor]:
-    """A batch of tensors."""
+def collate(faces: Sequence[material.Aligned]) -> dict[str, NDArray[Any]]:
+    """A batch of arrays."""
     return {
-        "face": picture([f.rgb for f in faces]),
-        "cells": torch.from_numpy(np.stack([f.cells for f in faces])),
-        "forged": torch.tensor([float(f.forged) for f in faces]),
+        "face": np.stack([f.rgb for f in faces]),
+        "cells": np.stack([f.cells for f in faces]),
+        "forged": np.array([f.forged for f in faces], np.float32),
     }
+
+
+def tensors(batch: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """A batch as the network takes it."""
+    rest = {key: torch.from_numpy(value) for key, value in batch.items() if key != "face"}
+    return {"face": picture(list(batch["face"])), **rest}
 
 
 def picture(faces: Sequence[Rgb]) -> Tensor:
@@ -151,26 +162,35 @@ def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
     return total + RANK_WEIGHT * F.softplus(score[0::2] - score[1::2]).mean()
 
 
-def validation(bank: Sequence[BankFace], seed: int) -> Callable[[Any], dict[str, float]]:
-    """Model -> AUC on self-blends of sources left out, by variant, and their mean."""
-    sets: dict[str, list[material.Aligned]] = {}
-    for variant in ("clean", "laundered:1", material.HALF):
-        sets[variant] = [
-            face
-            for parent in material.chosen(bank, seed, VALIDATION_FACES)
-            for face in material.pair(parent.parent, seeded(seed, variant, parent.origin.path), variant)
-        ]
+def validation(bank: Sequence[BankFace], weights: Path, seed: int) -> Callable[[Any], dict[str, float]]:
+    """Model -> AUC on sources and families left out, by variant and by family, and the mean over variants."""
+    made = [(face, "", face.parent.rgb) for face in material.chosen(bank, seed, VALIDATION_FACES)]
+    made += material.left_out(bank, weights, seed, VALIDATION_FACES, NEURAL_PER_SOURCE)
+    sets = {
+        variant: [aligned(face, rgb, variant, seed) for face, _, rgb in made]
+        for variant in ("clean", "laundered:1", material.HALF)
+    }
+    family = np.array([name for _, name, _ in made])
 
     def validate(model: Any) -> dict[str, float]:
-        figures = {}
+        raw = {}
         for variant, faces in sets.items():
-            batch = [collate(faces[i : i + 32]) for i in range(0, len(faces), 32)]
-            raw = np.concatenate([model(part["face"])["score"].float().numpy() for part in batch])
-            figures[f"auc_{variant}"] = auc(raw, np.array([face.forged for face in faces]))
+            parts = [model(picture(faces[i : i + 32]))["score"].float().numpy() for i in range(0, len(faces), 32)]
+            raw[variant] = np.concatenate(parts)
+        figures = {f"auc_{variant}": float(auc(scores, family != "")) for variant, scores in raw.items()}
         figures["mean"] = float(np.mean(list(figures.values())))
+        for name in sorted(set(family) - {""}):
+            of = np.isin(family, ("", name))
+            figures[name] = float(np.mean([auc(scores[of], family[of] != "") for scores in raw.values()]))
         return figures
 
     return validate
+
+
+def aligned(face: BankFace, rgb: Rgb, variant: str, seed: int) -> Rgb:
+    """A version of a bank's face as the network sees it after one way through the world."""
+    washed = material.wash(rgb, seeded(seed, variant, face.origin.path, str(face.origin.index)), variant)
+    return material.align(washed, material.scaled(face.parent.keypoints, rgb.shape, washed.shape))[0]
 
 
 def statistics(net: FaceSwapNet, bank: Sequence[BankFace], seed: int) -> tuple[Tensor, Tensor]:
@@ -178,7 +198,7 @@ def statistics(net: FaceSwapNet, bank: Sequence[BankFace], seed: int) -> tuple[T
     draw = material.sampler(bank, seed + 1, PAIRS, SOURCE_POWER)
     steps = range(STATISTICS_FACES // (2 * PAIRS) + 1)
     with torch.no_grad():
-        parts = [net(collate(draw(step))["face"])["embedding"].double() for step in steps]
+        parts = [net(tensors(collate(draw(step)))["face"])["embedding"].double() for step in steps]
     embedding = torch.cat(parts)
     mean = embedding.mean(0)
     spread = torch.cov((embedding - mean).T)
@@ -200,11 +220,8 @@ def score(net: Any, bank: Sequence[BankFace], weights: Path, fold: int, seed: in
 def _rows(net: Any, face: BankFace, family: str, rgb: Rgb, fold: int, seed: int) -> Iterator[Score]:
     origin = face.origin
     for variant in material.VARIANTS:
-        washed = material.wash(rgb, seeded(seed, variant, origin.path, str(origin.index)), variant)
-        points = material.scaled(face.parent.keypoints, rgb.shape, washed.shape)
-        aligned = material.align(washed, points)[0]
         with torch.no_grad():
-            out = net(torch.from_numpy(aligned[None].astype(np.float32)))
+            out = net(torch.from_numpy(aligned(face, rgb, variant, seed)[None].astype(np.float32)))
         yield Score(
             path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
             question=QUESTION,
