@@ -284,18 +284,16 @@ def write_card(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
     body += [f'"{kind}" = {{ rate = {rate:.4f}, n = {n} }}' for kind, (rate, n) in _worst(fitted).items()]
     replace_tables(path, "calibration|strata|false_alarms", "\n".join(body))
     set_parameters(path, parameters(fitted))
+    if len(fitted) > 1:
+        drop_parameters(path, ("report_above", "drift_limit"))
 
 
 def parameters(fitted: dict[str, Calibrated]) -> dict[str, float]:
-    """``report_above`` and ``drift_limit``; with several strata also one of each a stratum (the plain one: largest)."""
-    out: dict[str, float] = {"report_above": max(one.report_above for one in fitted.values())}
-    limits = {name: one.drift_limit for name, one in fitted.items() if one.drift_limit is not None}
-    if limits:
-        out["drift_limit"] = max(limits.values())
-    if len(fitted) > 1:
-        out |= {f"report_above_{name}": one.report_above for name, one in fitted.items()}
-        out |= {f"drift_limit_{name}": limit for name, limit in limits.items()}
-    return out
+    """``report_above`` and ``drift_limit``; with several strata one of each a stratum, and no plain ones."""
+    ends = {name: f"_{name}" if len(fitted) > 1 else "" for name in fitted}
+    out = {f"report_above{ends[name]}": one.report_above for name, one in fitted.items()}
+    limits = {f"drift_limit{ends[name]}": one.drift_limit for name, one in fitted.items()}
+    return out | {name: limit for name, limit in limits.items() if limit is not None}
 
 
 def set_parameters(path: Path, values: dict[str, float]) -> None:
@@ -311,6 +309,12 @@ def set_parameters(path: Path, values: dict[str, float]) -> None:
         else:
             text = re.sub(r"^\[parameters\]\n", f"[parameters]\n{line}\n", text, count=1, flags=re.MULTILINE)
     write_whole(path, text.encode())
+
+
+def drop_parameters(path: Path, names: Sequence[str]) -> None:
+    """Take keys that nothing reads any more out of the card."""
+    text = path.read_text("utf-8")
+    write_whole(path, re.sub(rf"^(?:{'|'.join(names)})\s*=.*\n", "", text, flags=re.MULTILINE).encode())
 
 
 def write_rules(path: Path, detector: str, fitted: dict[str, Calibrated], told: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +13,18 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from unmask.errors import ModelError  # noqa: E402
+from unmask.models.store import read_model_card  # noqa: E402
 from unmask_lab import scores  # noqa: E402
 from unmask_lab.errors import LabError  # noqa: E402
 from unmask_lab.manifest import Row, folds  # noqa: E402
 from unmask_lab.nets.lite import Lite  # noqa: E402
 from unmask_lab.nets.synthetic import Distance, pooled  # noqa: E402
+from unmask_lab.train import options  # noqa: E402
 from unmask_lab.train import synthetic_material as material  # noqa: E402
+from unmask_lab.train.options import TrainOptions  # noqa: E402
 from unmask_lab.train.recipes import image_synthetic as recipe  # noqa: E402
+from unmask_lab.train.reference import drawn_picture  # noqa: E402
 
 
 def rows(sources: int = 12, each: int = 6) -> list[Row]:
@@ -123,3 +131,73 @@ def test_large_sources_are_cut_and_small_ones_kept() -> None:
     kept = material.few_of_a_source(listed)
     assert kept == material.few_of_a_source(listed)
     assert sum(listed[i].source == "big" for i in kept) == material.MOST_OF_A_SOURCE and len(kept) == 12 + 60
+
+
+def tiny_kit(folder: Path) -> Path:
+    """Ten sources of two drawn pictures with the kit's manifest."""
+    lines = ["path,label,method,licence_stated,source_repository,sha256"]
+    for s in range(10):
+        kind = ("real", "fake")[s % 2]
+        for i in range(2):
+            name = f"images/{kind}/s{s}/{i}.png"
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(drawn_picture(170, 180, seed=10 * s + i)).save(folder / name)
+            method = ("StyleGAN", "Stable Diffusion")[s // 2 % 2] if s % 2 else ""
+            lines.append(f"{name},{kind},{method},none stated,r{s},{10 * s + i}")
+    (folder / "manifest-images.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def drawn_weights(path: Path) -> Path:
+    """A file of the backbone's layout with random weights."""
+    state: dict[str, Any] = {}
+
+    def conv(layer: Any, name: str, norm: str) -> None:
+        state[name + ".weight"] = layer.conv.weight.detach() * 2
+        out = len(layer.conv.weight)
+        state.update({f"{norm}.{k}": torch.ones(out) for k in ("weight", "running_var")})
+        state.update({f"{norm}.{k}": torch.zeros(out) for k in ("bias", "running_mean")})
+
+    net = Lite(6)
+    conv(net.stem, "_conv_stem", "_bn0")
+    for number, block in enumerate(block for stage in net.stages for block in stage):
+        before = f"_blocks.{number}."
+        if not isinstance(block.widen, torch.nn.Identity):
+            conv(block.widen, before + "_expand_conv", before + "_bn0")
+        conv(block.depthwise, before + "_depthwise_conv", before + "_bn1")
+        conv(block.narrow, before + "_project_conv", before + "_bn2")
+    torch.save(state, path)
+    return path
+
+
+class Tower:
+    """Class tokens drawn from the picture's mean, where CLIP's tower would be."""
+
+    card = SimpleNamespace(inputs=[SimpleNamespace(name="pixels")])
+
+    def run(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        seed = int(abs(given["pixels"].sum()) * 10)
+        drawn = np.random.default_rng(seed).normal(0, 1, (len(material.BLOCKS), 1, 768)).astype(np.float32)
+        return {f"cls{block}": drawn[i] for i, block in enumerate(material.BLOCKS)}
+
+
+@pytest.mark.parametrize("tower", [False, True])
+def test_one_command_goes_from_pictures_to_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tower: bool) -> None:
+    def opened(name: str) -> Tower:
+        if not tower:
+            raise ModelError("model.unknown", f"No model is called {name!r}.")
+        return Tower()
+
+    monkeypatch.setattr(material, "open_model", opened)
+    weights, kit = drawn_weights(tmp_path / "w.pth"), tiny_kit(tmp_path / "kit")
+    told = TrainOptions("image.synthetic", tmp_path / "run", kit, steps=3, fold=1, folds=3)
+    told = dataclasses.replace(told, files={"backbone": weights}, export=tmp_path / "models")
+    options.run(told)
+    table = scores.read(tmp_path / "run" / "scores.csv")
+    assert {row.fold for row in table} == {1}, "--fold scores that fold alone"
+    assert {row.stratum for row in table} == ({"small", "tower"} if tower else {"small"})
+    made = sorted(p.name for p in (tmp_path / "models").iterdir())
+    assert made == sorted([recipe.SMALL, recipe.PROBE] if tower else [recipe.SMALL])
+    assert read_model_card(tmp_path / "models" / recipe.SMALL).id == "image-synthetic-small"
+    with pytest.raises(LabError, match="there already"):
+        options.run(told)

@@ -27,8 +27,10 @@ class Distance(nn.Module):
         """Learn from standardised (n, width) features; one in a hundred of them then lies beyond 1."""
         self.centre.copy_(x.mean(0))
         centred = x - self.centre
-        _, spread, axes = torch.pca_lowrank(centred, self.axes.shape[1], center=False)
-        self.axes.copy_(axes / (spread.square() / len(x)).clamp(min=1e-6).sqrt())
+        parts = min(self.axes.shape[1], *x.shape)
+        _, spread, axes = torch.pca_lowrank(centred, parts, center=False)
+        self.axes.zero_()
+        self.axes[:, :parts] = axes / (spread.square() / len(x)).clamp(min=1e-6).sqrt()
         self.scale.fill_(1.0)
         self.scale.fill_(float(self(x).quantile(0.99)))
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from unmask.detectors.image_synthetic import views
 from unmask.detectors.image_synthetic.networks import TOWER, class_tokens
+from unmask.errors import ModelError
 from unmask.models.runtime import open_model
 from unmask_lab import manifest
 from unmask_lab.errors import LabError
@@ -42,10 +43,11 @@ class Material:
 
     ``tokens``: (n, variants, blocks, 768) float16. ``views``: (n, variants, 1 + patches, 896) float16, the whole
     picture first. ``seen``: (n,) whether the views were measured (large sources are cut for the small network).
+    ``tokens`` is None where the tower is not installed.
     """
 
     rows: list[Row]
-    tokens: NDArray[np.float16]
+    tokens: NDArray[np.float16] | None
     views: NDArray[np.float16]
     seen: NDArray[np.bool_]
 
@@ -73,28 +75,39 @@ def few_of_a_source(rows: Sequence[Row], most: int = MOST_OF_A_SOURCE) -> list[i
     return kept
 
 
-def measure(rows: list[Row], kit: Path, folder: Path, backbone: Lite) -> Material:
-    """Run both networks on what was not measured yet.
+def measure(rows: list[Row], kit: Path, folder: Path, backbone: Lite, device: str = "cpu") -> Material:
+    """Run both networks on what was not measured yet; the tower only where it is installed.
 
     Raises:
         LabError: ``manifest.file``, a picture cannot be read; ``train.other_run``, the folder belongs to other rows.
-        ModelError: the tower is not installed (``unmask models get clip-vit-b16``).
+        ModelError: the tower is installed and cannot be used on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _same_rows(rows, folder / "rows.txt")
-    tokens = _kept(folder / "tokens.npy", (len(rows), TOKEN_VARIANTS, len(BLOCKS), WIDTH))
     looks = _kept(folder / "views.npy", (len(rows), VIEW_VARIANTS, 1 + PATCHES, CHANNELS))
-    tower = open_model(TOWER)
+    backbone = backbone.to(device)
+    for i in few_of_a_source(rows):
+        if not looks[i, 0].any():
+            pictures = variants(rows[i], kit, VIEW_VARIANTS)
+            looks[i] = np.stack([_look(backbone, one, seed_of(rows[i]), v, device) for v, one in enumerate(pictures)])
+    seen = np.asarray(looks[:, 0, 0].any(axis=1), np.bool_)
+    return Material(rows, _tokens(rows, kit, folder / "tokens.npy"), looks, seen)
+
+
+def _tokens(rows: Sequence[Row], kit: Path, path: Path) -> NDArray[np.float16] | None:
+    """The class tokens of every picture, kept in ``path``; None where there is no tower to make them."""
+    try:
+        tower = open_model(TOWER)
+    except ModelError as error:
+        if error.code != "model.unknown":
+            raise
+        return None
+    tokens = _kept(path, (len(rows), TOKEN_VARIANTS, len(BLOCKS), WIDTH))
     for i, row in enumerate(rows):
         if not tokens[i, 0].any():
             pictures = variants(row, kit, TOKEN_VARIANTS)
             tokens[i] = np.stack([class_tokens(tower, one, BLOCKS)[0] for one in pictures])
-    for i in few_of_a_source(rows):
-        if not looks[i, 0].any():
-            pictures = variants(rows[i], kit, VIEW_VARIANTS)
-            looks[i] = np.stack([_look(backbone, one, seed_of(rows[i]), v) for v, one in enumerate(pictures)])
-    seen = np.asarray(looks[:, 0, 0].any(axis=1), np.bool_)
-    return Material(rows, tokens, looks, seen)
+    return tokens
 
 
 def variants(row: Row, kit: Path, count: int) -> list[Pixels]:
@@ -113,15 +126,15 @@ def seed_of(row: Row) -> int:
     return int(hashlib.sha256(row.path.encode()).hexdigest()[:8], 16)
 
 
-def _look(backbone: Lite, pixels: Pixels, seed: int, variant: int) -> NDArray[np.float16]:
+def _look(backbone: Lite, pixels: Pixels, seed: int, variant: int, device: str) -> NDArray[np.float16]:
     rng = np.random.default_rng([seed, variant, 9])
     cut = [views.whole(pixels)]
     for _ in range(PATCHES):
         y, x = (int(rng.integers(max(side - views.SIDE, 0) + 1)) for side in pixels.shape[:2])
         cut.append(views.patch(pixels, y, x))
     with torch.no_grad():
-        maps = backbone(torch.from_numpy(views.for_net(cut)))
-        return np.asarray(pooled([maps[i] for i in STAGES]).numpy(), np.float16)
+        maps = backbone(torch.from_numpy(views.for_net(cut)).to(device))
+        return np.asarray(pooled([maps[i] for i in STAGES]).cpu().numpy(), np.float16)
 
 
 def _kept(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:

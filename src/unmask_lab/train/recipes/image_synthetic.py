@@ -7,7 +7,7 @@
    A source counts with the number of its pictures to the power of ``1 - SOURCE_POWER``, both classes alike.
 3. Each fold of whole sources (and of what shares their repository or origin) is left out once; its pictures are scored
    by heads that know none of it. How the networks are put together is fitted on those scores.
-4. What ships is fitted on everything, with the same numbers.
+4. What ships is fitted on everything, with the same numbers. Its figures are of ``--folds 8 --seed 1``.
 
 Heavier heads, tuned backbones and other mixtures were tried and are listed in docs/evaluation.md.
 """
@@ -15,7 +15,7 @@ Heavier heads, tuned backbones and other mixtures were tried and are listed in d
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from unmask.detectors.image_synthetic.networks import BLOCKS as READ
 from unmask_lab import manifest, scores
+from unmask_lab.errors import LabError
 from unmask_lab.kit import kind_of_source
 from unmask_lab.manifest import Row
 from unmask_lab.nets.lite import Lite, load_lite
@@ -38,7 +39,6 @@ from unmask_lab.train.reference import drawn_picture
 from unmask_lab.train.synthetic_material import QUESTION, STAGES, Material, Pixels
 
 FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service")
-FOLDS = 8
 PARTS = 640
 TOKEN_DECAY, VIEW_DECAY = 0.01, 0.03
 SOURCE_POWER = 0.35
@@ -49,55 +49,71 @@ Floats = NDArray[np.float32]
 
 
 def train(options: TrainOptions) -> None:
-    """Measure, score each fold by the others, fit on all, write ``scores.csv``, ``log.json`` and the model folders.
+    """Measure, score each fold by the others, fit, write ``scores.csv``, ``log.json`` and the model folders.
 
-    ``options.export`` is the folder that receives both models' folders.
+    With ``options.fold`` only that fold is scored, and what is exported has not seen it. ``options.steps`` bounds the
+    iterations of each regression. ``options.export`` is the folder that receives both models' folders; the head on the
+    tower's tokens is made where the tower is installed (``unmask models get clip-vit-b16``).
     """
     torch.manual_seed(options.seed)
     kit = options.need_kit()
+    _nothing_overwritten(options)
     backbone = load_lite(options.need("backbone", "EfficientNet-lite0's ImageNet weights (.pth)"), max(STAGES) + 1)
     rows = material.kit_rows(kit)
-    seen = material.measure(rows, kit, options.folder, backbone)
-    fold = manifest.folds(rows, FOLDS, options.seed)
-    table, log = out_of_fold(seen, fold)
+    seen = material.measure(rows, kit, options.folder, backbone, options.device)
+    fold = manifest.folds(rows, options.folds, options.seed)
+    steps = options.steps or ITERATIONS
+    table, log = out_of_fold(seen, fold, options.fold, steps)
     scores.write(options.folder / "scores.csv", table)
-    (options.folder / "log.json").write_text(json.dumps({"seed": options.seed, **log}, indent=1))
+    log = {"seed": options.seed, "folds": options.folds, "fold": options.fold, "tower": seen.tokens is not None, **log}
+    (options.folder / "log.json").write_text(json.dumps(log, indent=1))
     if options.export is not None:
-        everything = np.arange(len(rows))
+        train_on = np.flatnonzero(fold != (-1 if options.fold is None else options.fold))
         example = drawn_picture(480, 640)  # a picture of the kit must not travel with the product
-        write_models(options.export, seen, heads(seen, everything), backbone, example, options.replace)
+        write_models(options.export, seen, heads(seen, train_on, steps), backbone, example, options.replace)
+
+
+def _nothing_overwritten(options: TrainOptions) -> None:
+    """Raises `LabError` ``export.exists`` before hours of work instead of after them."""
+    if options.export is None or options.replace:
+        return
+    for path in (options.export / SMALL, options.export / PROBE):
+        if path.exists():
+            raise LabError("export.exists", f"{path} is there already: choose another --export, or say --replace.")
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Everything that is fitted: on the tokens, on the whole picture and on patches of the small network."""
+    """Everything that is fitted: on the tokens (None without a tower), on the whole picture and on patches."""
 
-    tokens: Head
-    token_distance: Distance
+    tokens: Head | None
+    token_distance: Distance | None
     whole: Head
     patch: Head
     view_distance: Distance
 
 
-def heads(seen: Material, train_on: NDArray[np.int64]) -> Heads:
+def heads(seen: Material, train_on: NDArray[np.int64], steps: int = ITERATIONS) -> Heads:
     """Fit all heads on the rows ``train_on``."""
-    tokens = token_features(seen)
-    token_head, token_distance = fit(tokens[train_on], [seen.rows[i] for i in train_on], TOKEN_DECAY)
+    token_head, token_distance = None, None
+    if seen.tokens is not None:
+        tokens = token_features(seen.tokens)[train_on]
+        token_head, token_distance = fit(tokens, [seen.rows[i] for i in train_on], TOKEN_DECAY, steps)
     few = train_on[seen.seen[train_on]]
     rows = [seen.rows[i] for i in few]
     looks = np.asarray(seen.views[few], np.float32)
-    whole, _ = fit(looks[:, :, 0], rows, VIEW_DECAY)
-    patch, view_distance = fit(looks[:, :, 1:].reshape(len(few), -1, looks.shape[-1]), rows, VIEW_DECAY)
+    whole, _ = fit(looks[:, :, 0], rows, VIEW_DECAY, steps)
+    patch, view_distance = fit(looks[:, :, 1:].reshape(len(few), -1, looks.shape[-1]), rows, VIEW_DECAY, steps)
     return Heads(token_head, token_distance, whole, patch, view_distance)
 
 
-def token_features(seen: Material) -> Floats:
+def token_features(tokens: NDArray[np.float16]) -> Floats:
     """(n, variants, blocks * 768) of the blocks that the detector reads."""
     at = [material.BLOCKS.index(block) for block in READ]
-    return np.asarray(seen.tokens[:, :, at], np.float32).reshape(len(seen.rows), seen.tokens.shape[1], -1)
+    return np.asarray(tokens[:, :, at], np.float32).reshape(*tokens.shape[:2], -1)
 
 
-def fit(x: Floats, rows: Sequence[Row], decay: float) -> tuple[Head, Distance]:
+def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -> tuple[Head, Distance]:
     """A head and a distance from (n, copies, width) features of ``rows``."""
     n, copies, width = x.shape
     flat = torch.from_numpy(x.reshape(n * copies, width))
@@ -110,8 +126,9 @@ def fit(x: Floats, rows: Sequence[Row], decay: float) -> tuple[Head, Distance]:
     weight = torch.from_numpy(np.repeat(source_weights(rows), copies))
     truth = torch.from_numpy(np.repeat([float(row.positive) for row in rows], copies)).float()
     named = torch.from_numpy(np.repeat([family_number(row) for row in rows], copies))
-    score = logistic(reduced, truth[:, None], weight, decay)
-    families = logistic(reduced[named >= 0], one_hot(named[named >= 0]), family_weights(weight, named), decay)
+    score = logistic(reduced, truth[:, None], weight, decay, steps)
+    known = named >= 0
+    families = logistic(reduced[known], one_hot(named[known]), family_weights(weight, named), decay, steps)
     with torch.no_grad():
         both = torch.cat([score, families], 1)
         head.linear.weight.copy_((axes @ both[:-1]).T)
@@ -127,12 +144,12 @@ def principal(z: Tensor, parts: int) -> Tensor:
     return axes
 
 
-def logistic(x: Tensor, targets: Tensor, weight: Tensor, decay: float) -> Tensor:
+def logistic(x: Tensor, targets: Tensor, weight: Tensor, decay: float, steps: int = ITERATIONS) -> Tensor:
     """(width + 1, k) weights and biases of ``k`` weighted logistic regressions, the last row the biases."""
     share = (weight / weight.sum()).float()
     x = torch.cat([x, torch.ones(len(x), 1)], 1)
     found = torch.zeros(x.shape[1], targets.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([found], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([found], max_iter=steps, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimiser.zero_grad()
@@ -173,12 +190,12 @@ def one_hot(named: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(named, len(FAMILIES)).float()
 
 
-def tower_scores(found: Heads, tokens: Floats) -> tuple[Floats, Floats, Floats]:
+def tower_scores(head: Head, far: Distance, tokens: Floats) -> tuple[Floats, Floats, Floats]:
     """Scores, family log-odds and distances of (m, width) tokens."""
     with torch.no_grad():
-        z = found.tokens.standardise(torch.from_numpy(tokens))
-        score, families = found.tokens(z)
-        return score.numpy(), families.numpy(), found.token_distance(z).numpy()
+        z = head.standardise(torch.from_numpy(tokens))
+        score, families = head(z)
+        return score.numpy(), families.numpy(), far(z).numpy()
 
 
 def small_scores(found: Heads, looks: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -193,17 +210,21 @@ def small_scores(found: Heads, looks: Floats) -> tuple[Floats, Floats, Floats, F
     return whole.numpy(), patches.numpy(), families.reshape(m, count, -1).mean(1).numpy(), distance.numpy()
 
 
-def out_of_fold(seen: Material, fold: NDArray[np.int64]) -> tuple[list[scores.Score], dict[str, Any]]:
-    """Each picture's scores by heads that know neither its source nor what shares its origin."""
+def out_of_fold(
+    seen: Material, fold: NDArray[np.int64], only: int | None = None, steps: int = ITERATIONS
+) -> tuple[list[scores.Score], dict[str, Any]]:
+    """Each picture's scores by heads that know neither its source nor what shares its origin.
+
+    ``only``: score this fold alone. Without a tower the table has the small network's stratum alone.
+    """
     n = len(seen.rows)
-    tower = np.full((n, seen.tokens.shape[1], 2 + len(FAMILIES)), np.nan, np.float32)
+    tower = None if seen.tokens is None else np.full((n, seen.tokens.shape[1], 2 + len(FAMILIES)), np.nan, np.float32)
     small = np.full((n, seen.views.shape[1], 3 + len(FAMILIES)), np.nan, np.float32)
-    tokens = token_features(seen)
-    for k in np.unique(fold):
-        found = heads(seen, np.flatnonzero(fold != k))
+    for k in np.unique(fold) if only is None else (only,):
+        found = heads(seen, np.flatnonzero(fold != k), steps)
         for i in np.flatnonzero(fold == k):
-            score, families, distance = tower_scores(found, tokens[i])
-            tower[i] = np.column_stack([score, distance, families])
+            if tower is not None:
+                tower[i] = _tower_row(found, seen, int(i))
             if seen.seen[i]:
                 whole, patch, named, far = small_scores(found, np.asarray(seen.views[i], np.float32))
                 small[i] = np.column_stack([whole, patch, far, named])
@@ -211,36 +232,53 @@ def out_of_fold(seen: Material, fold: NDArray[np.int64]) -> tuple[list[scores.Sc
     return list(rows_of(seen, fold, tower, small, share, mixture)), {"share_of_whole": share, "mixture": mixture}
 
 
-def mixed(seen: Material, tower: Floats, small: Floats) -> tuple[float, tuple[float, float]]:
+def _tower_row(found: Heads, seen: Material, i: int) -> Floats:
+    """(variants, 2 + families): score, distance, family log-odds of picture ``i``."""
+    assert seen.tokens is not None and found.tokens is not None and found.token_distance is not None
+    tokens = token_features(seen.tokens[i : i + 1])[0]
+    score, families, distance = tower_scores(found.tokens, found.token_distance, tokens)
+    return np.column_stack([score, distance, families])
+
+
+def mixed(seen: Material, tower: Floats | None, small: Floats) -> tuple[float, tuple[float, float] | None]:
     """How much the whole picture counts in the small network, and the weights of the tower and the small network."""
-    at = np.flatnonzero(seen.seen)
+    at = np.flatnonzero(~np.isnan(small[:, 0, 0]))
+    weight = source_weights([seen.rows[i] for i in at])
+    views = small[at, :, :2]
+    first = _pair_weights(views, seen.truth[at], weight)
+    share = round(float(first[0] / max(first.sum(), 1e-6)), 2)
+    if tower is None:
+        return share, None
+    single = views[..., 0] * share + views[..., 1] * (1 - share)
     shared = min(tower.shape[1], small.shape[1])
-    truth = torch.from_numpy(np.repeat(seen.truth[at], shared)).float()[:, None]
-    weight = torch.from_numpy(np.repeat(source_weights([seen.rows[i] for i in at]), shared))
-    views = torch.from_numpy(small[at, :shared, :2].reshape(-1, 2))
-    first = logistic(views, truth, weight, 1e-3).clamp(min=0)
-    share = round(float(first[0, 0] / first[:2, 0].sum().clamp(min=1e-6)), 2)
-    single = views[:, 0] * share + views[:, 1] * (1 - share)
-    pair = torch.stack([torch.from_numpy(tower[at, :shared, 0].reshape(-1)), single], 1)
-    second = logistic(pair, truth, weight, 1e-3).clamp(min=0)
-    return share, (round(float(second[0, 0]), 3), round(float(second[1, 0]), 3))
+    second = _pair_weights(np.stack([tower[at, :shared, 0], single[:, :shared]], -1), seen.truth[at], weight)
+    return share, (round(float(second[0]), 3), round(float(second[1]), 3))
+
+
+def _pair_weights(x: Floats, truth: NDArray[np.bool_], weight: NDArray[np.float64]) -> Floats:
+    """(2,) weights, never negative, of the two scores (n, copies, 2)."""
+    flat, copies = torch.from_numpy(np.ascontiguousarray(x.reshape(-1, 2))), x.shape[1]
+    targets = torch.from_numpy(np.repeat(truth, copies)).float()[:, None]
+    found = logistic(flat, targets, torch.from_numpy(np.repeat(weight, copies)), 1e-3)
+    return np.asarray(found[:2, 0].clamp(min=0).numpy(), np.float32)
 
 
 def rows_of(
     seen: Material,
     fold: NDArray[np.int64],
-    tower: Floats,
+    tower: Floats | None,
     small: Floats,
     share: float,
-    mixture: tuple[float, float],
-) -> Any:
+    mixture: tuple[float, float] | None,
+) -> Iterator[scores.Score]:
     """The score table: a row a picture, variant and stratum."""
     for i, row in enumerate(seen.rows):
-        for v in range(small.shape[1] if seen.seen[i] else 0):
+        for v in range(0 if np.isnan(small[i, 0, 0]) else small.shape[1]):
             alone = share * float(small[i, v, 0]) + (1 - share) * float(small[i, v, 1])
-            both = mixture[0] * float(tower[i, v, 0]) + mixture[1] * alone
             yield line(row, v, int(fold[i]), "small", alone, float(small[i, v, 2]))
-            yield line(row, v, int(fold[i]), "tower", both, float(tower[i, v, 1]))
+            if tower is not None and mixture is not None:
+                both = mixture[0] * float(tower[i, v, 0]) + mixture[1] * alone
+                yield line(row, v, int(fold[i]), "tower", both, float(tower[i, v, 1]))
 
 
 def line(row: Row, variant: int, fold: int, stratum: str, raw: float, distance: float) -> scores.Score:
@@ -264,20 +302,23 @@ def line(row: Row, variant: int, fold: int, stratum: str, raw: float, distance: 
 
 def write_models(
     folder: Path, seen: Material, found: Heads, backbone: Lite, example: Pixels, replace: bool
-) -> tuple[Path, Path]:
-    """Both model folders below ``folder``; ``example`` is a picture whose views become the small one's reference."""
+) -> list[Path]:
+    """The model folders below ``folder``; ``example`` is a picture whose views become the small one's reference."""
     from unmask.detectors.image_synthetic import views
     from unmask_lab.train.synthetic_cards import PROBE_CARD, SMALL_CARD
 
-    small = Small(backbone, STAGES, found.whole, found.patch, found.view_distance)
+    small = Small(backbone.cpu(), STAGES, found.whole, found.patch, found.view_distance)
     view = torch.from_numpy(views.for_net([views.whole(example)]))
     said = ("whole", "patch", "family", "distance")
     # int8 moves the scores by a tenth, float16 by less than a hundredth: the heads sum many small deviations.
     how: dict[str, Any] = {"weights": "float16", "tolerance": 0.02, "replace": replace}
-    first = export(small, {"view": view}, said, folder / SMALL, SMALL_CARD, **how)
-    probe = TokenProbe(found.tokens, found.token_distance)
-    # The mean over all pictures as they are: no single one of them travels with the product.
-    tokens = torch.from_numpy(token_features(seen)[:, 0].mean(0).reshape(1, len(READ), -1))
-    outputs = ("score", "family", "distance")
-    second = export(probe, {"tokens": tokens}, outputs, folder / PROBE, PROBE_CARD, weights="float32", replace=replace)
-    return first, second
+    made = [export(small, {"view": view}, said, folder / SMALL, SMALL_CARD, **how)]
+    if seen.tokens is not None and found.tokens is not None and found.token_distance is not None:
+        # The mean over all pictures as they are: no single one of them travels with the product.
+        tokens = torch.from_numpy(token_features(seen.tokens)[:, 0].mean(0).reshape(1, len(READ), -1))
+        probe = TokenProbe(found.tokens, found.token_distance)
+        how = {"weights": "float32", "replace": replace}
+        made.append(
+            export(probe, {"tokens": tokens}, ("score", "family", "distance"), folder / PROBE, PROBE_CARD, **how)
+        )
+    return made
