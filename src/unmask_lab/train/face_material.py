@@ -70,9 +70,9 @@ def wash(rgb: Rgb, rng: Generator, variant: str | None = None) -> Rgb:
     """One way through the world without a crop: ``variant`` of `VARIANTS`, or any of them as they come in training."""
     if variant == "clean":
         return rgb
-    if variant == HALF or (variant is None and rng.random() < 0.17):
-        return half(rgb, int(rng.integers(60, 96)) if variant is None else 70)
-    if variant is None and rng.random() < 0.3:
+    if variant == HALF or (variant is None and rng.random() < 0.3):
+        return half(rgb, int(rng.integers(58, 92)) if variant is None else 70)
+    if variant is None and rng.random() < 0.2:
         return rgb
     rgb = laundry.resize(rgb, rng)
     for chance, step in ((0.15, laundry.blur), (0.15, laundry.noise), (0.1, laundry.tone)):

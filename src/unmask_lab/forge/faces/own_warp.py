@@ -24,13 +24,13 @@ from unmask_lab.launder.image import encode
 
 CARD = FamilyCard(
     id="face_own_warp",
-    makes="the face's own mesh moved at random, drawn at 64-224 pixels, put back by region: for training only",
+    makes="the face's own mesh moved at random, drawn at 64-240 pixels, put back by region: for training only",
     licence="that of the parent",
     count=0,
     regional=True,
 )
 SHARES = {"face": 0.4, "lower face": 0.25, "mouth": 0.2, "below the brows": 0.1, "eyes": 0.05}
-TOOL_SIDES = (64.0, 224.0)
+TOOL_SIDES = (64.0, 240.0)
 KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 
 
@@ -119,8 +119,8 @@ def _inside(flat: Points, size: float) -> Points:
 
 
 def drawn_by_tool(rng: Generator, layer: Rgb, size: float) -> Rgb:
-    """``layer`` as a tool gives it back that works on a square of 64-224 pixels around a face of ``size`` pixels."""
-    side = float(np.exp(rng.uniform(*np.log(TOOL_SIDES))))
+    """``layer`` as a tool gives it back that works on a square of 64-240 pixels around a face of ``size`` pixels."""
+    side = float(rng.uniform(*TOOL_SIDES))
     unit = min(1.0, side / (float(rng.uniform(1.1, 2.0)) * size))
     h, w = layer.shape[:2]
     small = max(8, round(w * unit) - int(rng.integers(0, 3))), max(8, round(h * unit) - int(rng.integers(0, 3)))
