@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from unmask.faces.face import Face
+    from unmask.films.people import People
     from unmask.media.audio import AudioView
     from unmask.media.image import ImageView
     from unmask.media.video import VideoView
@@ -114,6 +115,13 @@ class Subject:
         from unmask.faces.view import faces_of
 
         return faces_of(self.image)
+
+    @once
+    def people(self) -> People:
+        """The faces of a film, from when to when. Raises `MediaError`, `ModelError`."""
+        from unmask.films.people import people_of
+
+        return people_of(self.video)
 
     @once
     def c2pa(self) -> dict[str, JsonValue]:

@@ -11,7 +11,8 @@ The ways exclude each other, so the likelihood ratio of "manipulated in some way
 groups that answered, weighted by how likely each way is beforehand (``[priors]``, alike unless stated):
 ``LR = sum(prior_g * LR_g) / sum(prior_g)``. Each group holds a share of the false-alarm budget (``[shares]``), so
 that all together stay within it (the union bound): a group that is set off by the share ``p_g`` of bona fide files
-counts as ``p_g / share_g``, the gravest group decides the label, and the verdict's false-alarm rate is that number of
+counts as ``p_g / share_g``; where groups answer whose shares exceed 1 together, their labels are held to the smaller
+share that is left to each; the gravest group decides the label, and the verdict's false-alarm rate is that number of
 the deciding group, times the sum of the shares of the groups that answered.
 
 All of it is data (``verdict.toml``), fitted on calibration material only. A detector that did not answer adds
@@ -24,7 +25,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,10 @@ LEANING = 0.15
 """log10 LR (a probability of .59) from which a verdict without a sign says why its probability is not lower."""
 RULES = Path(__file__).with_name("verdict.toml")
 _RANK: tuple[Label, ...] = ("inconclusive", "no_sign_found", "suspicious", "likely_manipulated", "declared_synthetic")
-_SIGNS = ("suspicious", "likely_manipulated")
+_SIGNS: tuple[Label, ...] = ("suspicious", "likely_manipulated")
+_QUIET: Label = "no_sign_found"
+BUDGET: dict[Label, float] = {"suspicious": 0.05, "likely_manipulated": 0.01}
+"""Share of bona fide subjects that may get a label; DESIGN section 4."""
 LABELS: tuple[Label, ...] = (
     "no_sign_found",
     "inconclusive",
@@ -118,7 +122,8 @@ class Answer:
     """What one group says: its log10 likelihood ratio, its label, and the findings that speak, strongest first.
 
     ``alarm`` is the share of bona fide subjects that set the group off like this, over the group's share of the
-    false-alarm budget; ``weight`` (0..1) is how much of the group could answer.
+    false-alarm budget; ``weight`` (0..1) is how much of the group could answer; ``seen`` (0..1) is the share of bona
+    fide subjects counted at or above its score, 0 where there were none.
     """
 
     group: str
@@ -127,6 +132,7 @@ class Answer:
     alarm: float
     weight: float
     speaking: tuple[Finding, ...]
+    seen: float = 0.0
 
 
 @cache
@@ -194,6 +200,7 @@ def group_answers(kind: str, findings: Sequence[Finding], cards: dict[str, Card]
         if marks is not None and finding.detector in ratios:
             log10_lr = ratios[finding.detector]
             found.append(_answer(finding.detector, marks, log10_lr, log10_lr, 1.0, (finding,), rules))
+    found = _within_budget(found, rules)
     return tuple(sorted(found, key=lambda a: (-_RANK.index(a.label), a.alarm, a.group)))
 
 
@@ -205,7 +212,28 @@ def _answer(
         label = "likely_manipulated"
     elif score >= marks.suspicious:
         label = "suspicious"
-    return Answer(group, log10_lr, label, false_alarm_rate(marks, score) / rules.share(group), weight, speaking)
+    share, seen = rules.share(group), share_above(marks, score)
+    return Answer(group, log10_lr, label, max(seen, 1.0 / (marks.n_bona_fide + 1)) / share, weight, speaking, seen)
+
+
+def _within_budget(answers: Sequence[Answer], rules: Rules) -> list[Answer]:
+    """Labels lowered where more groups answered than the budget has room for, as in a film with faces and a voice.
+
+    A group's thresholds hold its share of the budget. Where the shares together exceed 1, a label needs a score that
+    so much fewer bona fide subjects reach.
+    """
+    total = sum(rules.share(a.group) for a in answers)
+    if total <= 1.0:
+        return list(answers)
+    out = []
+    for answer in answers:
+        fits = [x for x in _SIGNS if answer.seen <= BUDGET[x] * rules.share(answer.group) / total]
+        if answer.label in _SIGNS and answer.label not in fits:
+            lower: Label = "suspicious" if answer.label == "likely_manipulated" and "suspicious" in fits else _QUIET
+            out.append(replace(answer, label=lower))
+        else:
+            out.append(answer)
+    return out
 
 
 def combined(answers: Sequence[Answer], rules: Rules) -> float:
@@ -241,11 +269,16 @@ def fused_score(fusion: Fusion, ratios: dict[str, float]) -> float:
 
 def false_alarm_rate(marks: Marks, score: float) -> float:
     """Share of bona fide subjects with a score of at least ``score`` (step function, never below 1/n)."""
+    return max(share_above(marks, score), 1.0 / (marks.n_bona_fide + 1))
+
+
+def share_above(marks: Marks, score: float) -> float:
+    """Share (0..1) of the counted bona fide subjects with a score of at least ``score``; 0 where there were none."""
     rate = 1.0
     for threshold, share in zip(marks.false_alarm_score, marks.false_alarm_rate, strict=True):
         if score >= threshold:
             rate = min(rate, share)
-    return max(rate, 1.0 / (marks.n_bona_fide + 1))
+    return rate
 
 
 def _settled(kind: str, findings: Sequence[Finding], answers: Sequence[Answer], rules: Rules) -> bool:

@@ -181,6 +181,20 @@ def test_two_groups_speak_gravest_first() -> None:
     assert [r.code for r in found.reasons] == ["gen", "a"]
 
 
+def test_labels_are_held_to_less_where_the_shares_exceed_one() -> None:
+    """A film's groups have more than one budget together: the same score then needs to be rarer."""
+    crowded = GROUPS.model_copy(update={"shares": {"image": 0.6, "image.synthetic": 0.3, "face.swap": 0.6}})
+    roomy = crowded.model_copy(update={"shares": {"image": 0.4, "image.synthetic": 0.3, "face.swap": 0.3}})
+    # 0.02 of bona fide subjects reach 0.5 or more, above the 0.05 * 0.3 / 1.5 that the group has left.
+    findings = (*QUIET, TOWERED.ok("gen", "Hm.", 4.5, stratum="tower"), FACE.ok("face", "Quiet.", 0))
+    assert grouped(*findings, rules=roomy).label == "suspicious"
+    assert grouped(*findings, rules=crowded).label == "no_sign_found"
+    # 0.004 reach 1.5: too many for the gravest label, few enough for the milder one.
+    findings = (*QUIET, TOWERED.ok("gen", "Yes.", 8, stratum="tower"), FACE.ok("face", "Quiet.", 0))
+    assert grouped(*findings, rules=roomy).label == "likely_manipulated"
+    assert grouped(*findings, rules=crowded).label == "suspicious"
+
+
 def test_priors_weigh_the_ways() -> None:
     rare = GROUPS.model_copy(update={"priors": {"image.synthetic": 0.1}})
     findings = (*QUIET, TOWERED.ok("gen", "Generated.", 10, stratum="tower"))
@@ -258,7 +272,7 @@ def told(marks: Marks, score: float) -> float:
 
 def test_the_shares_of_a_kind_are_no_more_than_the_budget() -> None:
     rules, detectors = read_rules(), find_cards()
-    for kind in ("image", "video", "audio"):
+    for kind in ("image", "audio"):  # a film's labels are held to less instead; see the test of crowded shares
         learned = [c.id for c in detectors if kind in c.kinds and (c.id in rules.learned or c.id in rules.shares)]
         assert sum(map(rules.share, (kind, *learned))) <= 1.0001, kind
 

@@ -57,6 +57,10 @@ class Tracker:
         self._alive = [track for track in self._alive if track.misses <= self.patience]
         return out
 
+    def cut(self) -> None:
+        """End all tracks: another scene begins, and what is at the same place in it is another face."""
+        self._alive = []
+
     def _begin(self) -> Track:
         track = Track(len(self.tracks) + 1)
         self.tracks.append(track)

@@ -204,6 +204,7 @@ class VideoView:
         start: float = 0.0,
         end: float | None = None,
         upright: bool = False,
+        only: frozenset[int] | None = None,
     ) -> Iterator[Frame]:
         """Stream frames in display order; nothing is kept.
 
@@ -215,6 +216,7 @@ class VideoView:
                 counts from that key frame.
             end: last second wanted.
             upright: turn frames as a player would.
+            only: indexes of the frames wanted, in display order as in `small_frames`; None means all.
 
         Damaged stretches are skipped and noted in ``damaged``. Stops at ``limits.frames`` and
         ``limits.duration_seconds``.
@@ -230,7 +232,7 @@ class VideoView:
                 time = self._time(frame, index, stream)
                 if end is not None and time > end:
                     return
-                if index % every or time < start:
+                if index % every or time < start or (only is not None and index not in only):
                     continue
                 pixels = _pixels(frame, max_side, rgb)
                 kind = _PICT_TYPES.get(int(frame.pict_type), "?")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from unmask import evidence
 from unmask.card import own_card
 from unmask.detectors.face_swap.faces import FaceScore, crowd_score, heat, score_faces
+from unmask.detectors.face_swap.film import examine_film
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ P = CARD.parameters
 
 
 def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
-    """Ask the network about the largest faces.
+    """Ask the network about the largest faces of a picture, or about each face that can be followed through a film.
 
     ``raw_score`` is the log-odds of the most suspicious face, less a correction for the number of faces; roughly -8
     to 8.
@@ -30,6 +31,10 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     Raises:
         MediaError: the picture cannot be decoded. ModelError: a model cannot be used on this machine.
     """
+    return examine_film(subject, CARD) if subject.kind == "video" else _examine_picture(subject)
+
+
+def _examine_picture(subject: Subject) -> Finding:
     image = subject.image
     if min(image.width, image.height) < CARD.min_side:
         return CARD.declined("swap.too_small", f"The picture is smaller than {CARD.min_side} pixels on a side.")
