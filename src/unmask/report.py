@@ -16,7 +16,7 @@ SCHEMA_VERSION: Literal["1"] = "1"
 Kind = Literal["image", "video", "audio", "unknown"]
 Status = Literal["ok", "not_applicable", "declined", "failed"]
 Label = Literal["likely_manipulated", "suspicious", "no_sign_found", "inconclusive", "declared_synthetic"]
-EvidenceKind = Literal["heatmap", "boxes", "segments", "plot", "fact"]
+EvidenceKind = Literal["heatmap", "boxes", "segments", "plot", "frames", "fact"]
 
 
 class Frozen(BaseModel):
@@ -50,8 +50,14 @@ class Evidence(Frozen):
       ``low`` and 255 means ``high``; the map covers the whole upright picture.
     - ``boxes``: ``{"boxes": [{"x","y","w","h","label"}], "lines": [[x1,y1,x2,y2]]}`` in pixels of the upright
       picture.
-    - ``segments``: ``{"segments": [{"start","end","label"}]}`` in seconds.
-    - ``plot``: ``{"x": [...], "series": [{"name","y": [...]}], "x_label","y_label", "marks": [{"x","label"}]}``.
+    - ``segments``: ``{"segments": [{"start","end","label"}]}`` in seconds. Optional: ``lane``, whose stretch it is
+      (``Face 1``; a finding's stretches of one lane are drawn in one row), ``sign`` true where it speaks for a change,
+      ``score``, the detector's raw score of the stretch.
+    - ``plot``: ``{"x": [...], "series": [{"name","y": [...]}], "x_label","y_label", "marks": [{"x","label"}],
+      "levels": [{"y","label"}]}``; a plot over ``seconds`` is drawn on the time line, too.
+    - ``frames``: ``{"frames": [{"time","label","jpeg", "map", "box"}], "low", "high"}``: small upright pictures of
+      moments (seconds). ``jpeg`` is base64; ``map``, where there is one, is base64 of an 8-bit grey PNG over the whole
+      picture, as of a heatmap; ``box`` is [x, y, w, h] in 0..1 of the picture.
     - ``fact``: ``{"name","value","source"}``.
     """
 
@@ -121,7 +127,9 @@ class Verdict(Frozen):
 
 
 class SubjectInfo(Frozen):
-    """What is known of the file itself. ``facts`` are container facts; ``preview`` is a small JPEG (base64)."""
+    """What is known of the file itself. ``facts`` are container facts; ``preview`` is a small JPEG (base64), ``strip``
+    evidence of kind ``frames`` evenly over a film: both only where previews were asked for.
+    """
 
     name: str
     sha256: str | None = None
@@ -133,6 +141,7 @@ class SubjectInfo(Frozen):
     duration: float | None = None
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     preview: str | None = None
+    strip: Evidence | None = None
 
 
 class ModelInfo(Frozen):
