@@ -1,8 +1,8 @@
 """What every executor takes and gives: plain data, so that it can cross a process or a machine.
 
 A `Job` names a subject; an `Examination` is all that came back. In between travel messages, small JSON
-objects with a ``type``: ``subject``, ``plan``, ``start``, ``finding``, ``models``, ``preview``, ``provenance``,
-``unreadable``.
+objects with a ``type``: ``subject``, ``plan``, ``start``, ``finding``, ``models``, ``preview``, ``strip``,
+``provenance``, ``unreadable``.
 They are sent one by one, so that what was found before a crash is not lost.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from unmask.options import Options
-from unmask.report import About, Finding, Frozen, ModelInfo, Provenance, Reason, SubjectInfo
+from unmask.report import About, Evidence, Finding, Frozen, ModelInfo, Provenance, Reason, SubjectInfo
 
 Message = dict[str, Any]
 Emit = Callable[[Message], None]
@@ -64,6 +64,9 @@ class Examination:
                 self.models = tuple(taken[i] for i in sorted(taken))
             case "preview":
                 self.subject = self.subject.model_copy(update={"preview": str(message["jpeg"])})
+            case "strip":
+                strip = Evidence.model_validate(message["evidence"])
+                self.subject = self.subject.model_copy(update={"strip": strip})
             case "provenance":
                 self.provenance = Provenance.model_validate(message["provenance"])
             case "unreadable":

@@ -134,12 +134,17 @@ def describe(subject: Subject) -> SubjectInfo:
 
 
 def send_preview(subject: Subject, send: Emit) -> None:
-    """Send a small copy of the picture, where there is one."""
+    """Send a small copy of the picture, or of a frame and a strip of a film."""
     try:
         if subject.kind == "image":
             send({"type": "preview", "jpeg": subject.image.preview()})
         elif subject.kind == "video":
+            from unmask.films.strip import strip_of
+
             send({"type": "preview", "jpeg": subject.video.preview()})
+            strip = strip_of(subject.video)
+            if strip is not None:
+                send({"type": "strip", "evidence": strip.model_dump(mode="json")})
     except (UnmaskError, MemoryError, ValueError, OSError, StopIteration):
         return  # the findings say already what is wrong with the picture
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,6 +237,29 @@ class VideoView:
                 pixels = _pixels(frame, max_side, rgb)
                 kind = _PICT_TYPES.get(int(frame.pict_type), "?")
                 yield Frame(index, time, self.upright(pixels) if upright else pixels, kind, bool(frame.is_corrupt))
+
+    def key_frames(self, times: Sequence[float], max_side: int = 0) -> Iterator[Frame]:
+        """The upright RGB key frames at or before ``times`` (seconds, rising), each once, with their own times.
+
+        Only they are decoded: where the container cannot be searched, fewer come.
+        """
+        state, last = _Pass(), -1.0
+        with self._open() as container:
+            stream = self._stream(container)
+            # Several threads would keep a frame back until others come.
+            stream.codec_context.thread_count = 1
+            stream.codec_context.skip_frame = "NONKEY"
+            for number, wanted in enumerate(times):
+                try:
+                    at = int(wanted / stream.time_base) + (stream.start_time or 0)
+                    container.seek(at, stream=stream)
+                except av.error.FFmpegError:
+                    continue
+                frame = next(self._decode(container, stream, state), None)
+                time = None if frame is None else self._time(frame, number, stream)
+                if frame is not None and time is not None and time > last:
+                    last = time
+                    yield Frame(number, time, self.upright(_pixels(frame, max_side, True)), "I", bool(frame.is_corrupt))
 
     def _time(self, frame: Any, index: int, stream: Any) -> float:
         time = frame.time
