@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from unmask.faces.face import Face
+    from unmask.films.closeup import CloseLook
     from unmask.films.people import People
     from unmask.media.audio import AudioView
     from unmask.media.image import ImageView
@@ -122,6 +123,14 @@ class Subject:
         from unmask.films.people import people_of
 
         return people_of(self.video)
+
+    @once
+    def close_looks(self) -> tuple[CloseLook, ...]:
+        """Faces of a film frame by frame through short stretches. Raises `MediaError`, `ModelError`."""
+        from unmask.films.closeup import close_looks
+
+        has_speech = self.video.has_audio
+        return close_looks(self.video, self.people, self.speech.segments if has_speech else ())
 
     @once
     def c2pa(self) -> dict[str, JsonValue]:
