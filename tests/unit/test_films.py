@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faces_made import Picture, scene
 
-from unmask.detectors.face_swap.film import TrackScore
+from unmask.detectors.face_swap.film_evidence import TrackScore
 from unmask.detectors.image_synthetic.detector import CARD as SYNTHETIC
 from unmask.detectors.image_synthetic.film import examine_film
 from unmask.faces.face import Face

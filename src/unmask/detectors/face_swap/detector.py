@@ -22,7 +22,7 @@ CARD = own_card(__file__)
 P = CARD.parameters
 
 
-def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
+def examine(subject: Subject, options: Options) -> Finding:
     """Ask the network about the largest faces of a picture, or about each face that can be followed through a film.
 
     ``raw_score`` is the log-odds of the most suspicious face, less a correction for the number of faces; roughly -8
@@ -31,7 +31,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     Raises:
         MediaError: the picture cannot be decoded. ModelError: a model cannot be used on this machine.
     """
-    return examine_film(subject, CARD) if subject.kind == "video" else _examine_picture(subject)
+    return examine_film(subject, CARD, options.preview) if subject.kind == "video" else _examine_picture(subject)
 
 
 def _examine_picture(subject: Subject) -> Finding:

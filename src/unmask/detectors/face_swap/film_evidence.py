@@ -1,0 +1,170 @@
+"""What face.swap shows of a film: a lane and a curve for each face, suspicious stretches, faces at their worst moments.
+
+Nobody is recognised: who comes back after a cut gets a new number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask import evidence
+from unmask.detectors.face_swap.faces import FaceScore, heat
+from unmask.films.people import FaceTrack, Glimpse, People
+from unmask.report import Evidence
+
+CURVES, WORST, OTHERS = 4, 4, 4
+"""Faces with a curve; pictures of the worst face; other faces with one picture."""
+
+CROP, SIDE = 1.7, 200
+
+
+@dataclass(frozen=True, eq=False)
+class TrackScore:
+    """``times``: (n,) seconds; ``scores``: (n,) log-odds there; ``distance``: from training faces, median;
+    ``moments``: what was looked at there, and what the network said of each part of it.
+    """
+
+    track: FaceTrack
+    times: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    distance: float
+    moments: tuple[tuple[Glimpse, FaceScore], ...] = ()
+
+    @property
+    def score(self) -> float:
+        """Median over time: one blurred or turned moment does not make a swapped face."""
+        return float(np.median(self.scores))
+
+
+def lane(track: FaceTrack) -> str:
+    """How the face is called in all lanes and captions."""
+    return f"Face {track.number}"
+
+
+def lanes(people: People, known: Sequence[TrackScore]) -> list[Evidence]:
+    """Each face from its appearance to its disappearance."""
+    if not people.tracks:
+        return []
+    scores = {one.track.number: one.score for one in known}
+    items = []
+    for track in people.tracks:
+        said = f", score {scores[track.number]:+.1f}" if track.number in scores else ", not examined"
+        text = f"face {track.number}: in {people.share(track):.0%} of the film{said}"
+        items.append(evidence.Stretch(track.start, track.end, text, lane(track)))
+    text = (
+        "Each face from its appearance to its disappearance. Nobody is recognised: who comes back after a cut gets a "
+        "new number."
+    )
+    return [evidence.segments("Faces through the film", text, items)]
+
+
+def shown(people: People, known: Sequence[TrackScore], p: dict[str, float], pictures: bool) -> list[Evidence]:
+    """All evidence of the examined faces (at least one); ``pictures``: with pictures of them."""
+    worst_first = sorted(known, key=lambda one: -one.score)
+    out = [*lanes(people, known), *stretches(worst_first, p["report_above"], int(p["film_stretch_moments"]))]
+    if pictures:
+        out += _pictures(worst_first)
+    out += [_curve(one, p["report_above"]) for one in worst_first[:CURVES]]
+    return [*out, _fact(people, known)]
+
+
+def stretches(known: Sequence[TrackScore], above: float, least: int) -> list[Evidence]:
+    """Where at least ``least`` moments in a row are above the level that a film is reported from."""
+    items = [
+        evidence.Stretch(start, end, f"mean score {score:+.1f} in {count} moments", lane(one.track), True, score)
+        for one in known
+        for start, end, score, count in runs(one.times, one.scores, above, least)
+    ]
+    if not items:
+        return []
+    text = (
+        f"At least {least} moments in a row with a score above {above:.1f}, the level from which a film of one face is "
+        "reported. The answer is the median over all moments: one such stretch in a long film does not decide."
+    )
+    return [evidence.segments("Suspicious stretches of a face", text, sorted(items))]
+
+
+def runs(
+    times: NDArray[np.float64], scores: NDArray[np.float64], above: float, least: int
+) -> Iterator[tuple[float, float, float, int]]:
+    """(start, end, mean score, moments) of each run of scores at or above the level, half-way to its neighbours."""
+    flags = np.concatenate([[False], scores >= above, [False]])
+    edges = np.flatnonzero(flags[1:] != flags[:-1])
+    borders = np.concatenate([times[:1], (times[1:] + times[:-1]) / 2, times[-1:]])
+    for first, after in zip(edges[::2], edges[1::2], strict=True):
+        if after - first >= least:
+            yield float(borders[first]), float(borders[after]), float(scores[first:after].mean()), int(after - first)
+
+
+def worst_moments(one: TrackScore, count: int) -> list[int]:
+    """Indexes of the highest scores that lie apart, in the order of time."""
+    gap = (one.times[-1] - one.times[0]) / (2 * count)
+    chosen: list[int] = []
+    for i in np.argsort(-one.scores, kind="stable"):
+        if len(chosen) < count and all(abs(one.times[i] - one.times[j]) >= gap for j in chosen):
+            chosen.append(int(i))
+    return sorted(chosen)
+
+
+def _pictures(worst_first: Sequence[TrackScore]) -> list[Evidence]:
+    wanted = [(one, i) for one in worst_first[:1] for i in worst_moments(one, WORST)]
+    wanted += [(one, int(np.argmax(one.scores))) for one in worst_first[1 : 1 + OTHERS]]
+    shots = [_shot(one, i) for one, i in wanted if one.moments]
+    if not shots:
+        return []
+    text = (
+        "The moments with the highest scores, as they are and with what the network says of each part. The map shows "
+        "where to look; the edge of the marked area is not the edge of the change. Every face has a highest moment: "
+        "that there is one is no sign."
+    )
+    return [
+        evidence.frames("Faces at their worst moments", text, shots, "like its surroundings", "blended in", side=SIDE)
+    ]
+
+
+def _shot(one: TrackScore, index: int) -> evidence.Shot:
+    seen, said = one.moments[index]
+    h, w = seen.rgb.shape[:2]
+    rows, columns = _around(seen.face.box, w, h)
+    warm = heat((h, w), [said], max(h, w))
+    label = f"{lane(one.track)}, score {one.scores[index]:+.1f}"
+    return evidence.Shot(seen.time, seen.rgb[rows, columns], label, warm[rows, columns])
+
+
+def _around(box: tuple[float, float, float, float], width: int, height: int) -> tuple[slice, slice]:
+    """The square of `CROP` times the face, as far as the picture reaches."""
+    x, y, w, h = box
+    half = max(w, h) * CROP / 2
+    left, right = (int(np.clip(x + w / 2 + s * half, 0, width)) for s in (-1, 1))
+    top, bottom = (int(np.clip(y + h / 2 + s * half, 0, height)) for s in (-1, 1))
+    return slice(min(top, height - 1), max(bottom, top + 1)), slice(min(left, width - 1), max(right, left + 1))
+
+
+def _curve(one: TrackScore, above: float) -> Evidence:
+    peak = int(np.argmax(one.scores))
+    return evidence.plot(
+        f"{lane(one.track)} over time",
+        f"Log-odds that a part of the face was blended in, at {one.scores.size} moments. The answer is their median; "
+        f"a film of one face is reported from {above:.1f}.",
+        one.times.tolist(),
+        [("log-odds", one.scores.tolist())],
+        "seconds",
+        "log-odds",
+        [(float(one.times[peak]), "highest")],
+        [(above, "reported from here")],
+    )
+
+
+def _fact(people: People, known: Sequence[TrackScore]) -> Evidence:
+    moments = sum(one.scores.size for one in known)
+    more = people.left_out + len(people.tracks) - len(known)
+    text = f"{moments} moments were examined."
+    if more:
+        text += f" {more} more appearances of a face were too short, small or blurred, or too many."
+    if people.crowded:
+        text += f" {people.crowded} frames show a crowd, of which only the largest faces were followed."
+    return evidence.fact("Faces examined", str(len(known)), "face.swap", text)
