@@ -115,6 +115,66 @@ def scan(
     raise typer.Exit(run(paths, options, json_lines=json_lines, html=html, fail_on=fail_on, details=details))
 
 
+@app.command(epilog=_EXIT_CODES)
+def live(
+    source: Annotated[
+        str,
+        typer.Argument(help="camera, camera:1, /dev/video0, screen, an rtsp/rtmp/http(s) address, or a file."),
+    ],
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Print one event a line to stdout; everything else goes to stderr.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="End after so long; 0: when the stream ends.")] = 0.0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", metavar="LABEL", help="Exit with 1 when the verdict was ever this label or graver."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="QUESTION", help="Ask this only (face.swap, image.synthetic …); repeatable."),
+    ] = None,
+    challenge: Annotated[
+        int, typer.Option("--challenge", metavar="N", min=0, max=20, help="Ask the person for N random movements.")
+    ] = 0,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="The picture is a mirror image (own view).")] = False,
+    sound: Annotated[
+        str | None, typer.Option("--sound", metavar="NAME", help="A microphone, where the source has no sound.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="DIR", help="Keep suspicious stretches here, with a report each.")
+    ] = None,
+    record_limit: Annotated[
+        int, typer.Option("--record-limit", metavar="MB", min=1, help="Megabytes of all recorded stretches.")
+    ] = 500,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Record without examining the stretches.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="A file as fast as it can be examined.")] = False,
+    retries: Annotated[int, typer.Option(min=0, help="Attempts to open a broken stream again, in a row.")] = 5,
+    open_timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a stream to open.")] = 10.0,
+    read_timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without data after which it has stalled.")
+    ] = 8.0,
+) -> None:
+    """Watch a camera, a stream, a screen or a film in real time: a rolling verdict with little delay."""
+    from unmask.cli.live import run
+    from unmask.live.options import LiveOptions
+
+    options = LiveOptions(
+        seconds=seconds,
+        fast=fast,
+        only=tuple(only or ()),
+        retries=retries,
+        open_timeout=open_timeout,
+        read_timeout=read_timeout,
+        sound=sound,
+        record=record,
+        record_limit_mb=record_limit,
+        report=not no_report,
+        challenges=challenge,
+        mirrored=mirrored,
+    )
+    raise typer.Exit(run(source, options, json_lines=json_lines, fail_on=fail_on))
+
+
 @app.command()
 def report(
     file: Annotated[Path, typer.Argument(help="Reports as JSON Lines, from `unmask scan --json`; - is stdin.")],
