@@ -27,12 +27,12 @@ PICTURES = 100
 
 def photo() -> Path:
     """A 12-megapixel JPEG, quality 92, 4:2:0, with a camera's EXIF."""
-    return _kept("photo-12mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(4000, 3000, 1), 2), 92)))
+    return kept("photo-12mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(4000, 3000, 1), 2), 92)))
 
 
 def megapixel() -> Path:
     """A 1-megapixel JPEG."""
-    return _kept("photo-1mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(1152, 868, 11), 12), 90)))
+    return kept("photo-1mp.jpg", lambda path: path.write_bytes(_jpeg(_sensor(world(1152, 868, 11), 12), 90)))
 
 
 def pictures() -> Path:
@@ -51,12 +51,12 @@ def pictures() -> Path:
 
 def film() -> Path:
     """A minute of 720p at 30 frames a second with sound: a hand-held pan, H.264 (MPEG-4 where x264 is absent)."""
-    return _kept("film-720p.mp4", _write_film)
+    return kept("film-720p.mp4", _write_film)
 
 
 def recording() -> Path:
     """Ten minutes of speech-like sound, AAC, 44.1 kHz stereo."""
-    return _kept("recording-10min.m4a", _write_recording)
+    return kept("recording-10min.m4a", _write_recording)
 
 
 def world(width: int, height: int, seed: int) -> NDArray[np.float32]:
@@ -103,7 +103,7 @@ def _write_film(path: Path) -> None:
             frame.pts, frame.time_base = i, Fraction(1, FILM_RATE)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        _mux_sound(container, sound, speech(FILM_SECONDS, 5))
+        mux_sound(container, sound, speech(FILM_SECONDS, 5))
 
 
 def _pan(count: int) -> Iterator[NDArray[np.uint8]]:
@@ -125,7 +125,7 @@ def _write_recording(path: Path) -> None:
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("aac", rate=SOUND_RATE, layout="stereo")
         stream.bit_rate = 128_000
-        _mux_sound(container, stream, speech(SOUND_SECONDS, 8))
+        mux_sound(container, stream, speech(SOUND_SECONDS, 8))
 
 
 def speech(seconds: int, seed: int) -> NDArray[np.float32]:
@@ -155,7 +155,8 @@ def _syllable(rng: np.random.Generator) -> NDArray[np.float32]:
     return np.asarray(source / np.abs(source).max(), np.float32)
 
 
-def _mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, wave: NDArray[np.float32]) -> None:
+def mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, wave: NDArray[np.float32]) -> None:
+    """Encode (2, n) samples and end the stream."""
     for start in range(0, wave.shape[1], SOUND_RATE):
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, start : start + SOUND_RATE]), "fltp", "stereo")
         frame.sample_rate, frame.pts = SOUND_RATE, start
@@ -163,7 +164,8 @@ def _mux_sound(container: av.container.OutputContainer, stream: av.AudioStream, 
     container.mux(stream.encode(None))
 
 
-def _kept(name: str, make: Callable[[Path], object]) -> Path:
+def kept(name: str, make: Callable[[Path], object]) -> Path:
+    """An input that is made once and stays in the cache."""
     path = CACHE / f"v{VERSION}-{name}"
     if not path.is_file():
         CACHE.mkdir(parents=True, exist_ok=True)
