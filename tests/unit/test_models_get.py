@@ -23,7 +23,7 @@ from unmask.cli.main import run_app
 from unmask.errors import ModelError
 from unmask.models import catalogue, download, get, index, runtime, store, unfold
 from unmask.models import onnx_file as onnx
-from unmask.models.catalogue import Entry
+from unmask.models.catalogue import Bundle, Entry
 
 SHAPE = (1, 5, 8)
 TOKENS = {"cls1": "summed"}
@@ -477,11 +477,15 @@ def test_indexes_come_from_the_settings_of_uv_and_pip(tmp_path: Path, monkeypatc
 
 def test_packaged_catalogue_and_cards_fit_together() -> None:
     for name, entry in catalogue.read_catalogue().items():
-        card = entry.card
-        assert card.name == entry.model and card.keep and name == card.id
-        assert tuple(card.inputs[0].shape) == entry.input_shape
+        card, folder = entry.card, catalogue.FETCHABLE / entry.model
+        assert card.name == entry.model and name == card.id
+        if isinstance(entry, Bundle):
+            targets = {target for archive in entry.archives for target in archive.members.values()}
+            assert targets == {file.name for file in card.files} and not card.network
+            assert (folder / "MODEL_CARD.md").is_file()
+            continue
+        assert card.keep and tuple(card.inputs[0].shape) == entry.input_shape
         assert [tensor.name for tensor in card.outputs] == list(entry.tokens)
-        folder = catalogue.FETCHABLE / entry.model
         assert store.sha256_of(folder / "reference.npz", card) == card._hash("reference.npz")
         assert (folder / "MODEL_CARD.md").is_file()
 

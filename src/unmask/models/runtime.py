@@ -234,7 +234,7 @@ class Preparation:
 def _prepared_names() -> tuple[str, ...]:
     """The installed models that each process opens for itself; the large ones have a keeper."""
     cards, _ = installed()
-    return tuple(card.name for card in cards if not card.keep)
+    return tuple(card.name for card in cards if card.network and not card.keep)
 
 
 def _export(names: Iterable[str], file: IO[bytes]) -> None:
@@ -252,8 +252,9 @@ def _export(names: Iterable[str], file: IO[bytes]) -> None:
 
 def _compile(card: ModelCard, threads: int, streams: int = 1) -> Any:
     # A graph may keep its weights in a second file: each is checked before any is opened.
+    reference = card.numbers.file
     for file in card.files:
-        if file.name != card.reference.file:
+        if file.name != reference:
             card.path(file.name)
     path = card.folder / card.weights
     core = _engine()

@@ -64,6 +64,8 @@ class ModelCard(Frozen):
     """A model's data sheet; see ``docs/models.md`` for each field.
 
     ``keep``: too large to be compiled for each subject; one process holds it for all (`unmask.models.keeper`).
+    ``format``: ``ctranslate2`` is opened by faster-whisper alone (`unmask.voices.words`), has no tensors and no
+    reference, and never makes a score.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -76,21 +78,35 @@ class ModelCard(Frozen):
     trained_on: str
     known_misses: tuple[str, ...] = ()
     weights: str
-    format: Literal["tflite", "onnx"]
+    format: Literal["tflite", "onnx", "ctranslate2"]
     files: tuple[ModelFile, ...] = Field(min_length=1)
-    inputs: tuple[Tensor, ...] = Field(min_length=1)
-    outputs: tuple[Tensor, ...] = Field(min_length=1)
-    reference: Reference
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    reference: Reference | None = None
     keep: bool = False
     folder: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
     def _files_listed(self) -> ModelCard:
         names = {file.name for file in self.files}
-        for name in (self.weights, self.reference.file):
+        for name in (self.weights, self.reference.file if self.reference else self.weights):
             if name not in names:
                 raise ValueError(f"{name} is not among the files with a sha256")
+        if self.network and not (self.inputs and self.outputs and self.reference):
+            raise ValueError(f"a model in the format {self.format} needs inputs, outputs and a reference")
         return self
+
+    @property
+    def network(self) -> bool:
+        """Whether `unmask.models.runtime` can open it."""
+        return self.format != "ctranslate2"
+
+    @property
+    def numbers(self) -> Reference:
+        """The reference of a network. Raises `ModelError` ``model.engine``, it is none that can be opened here."""
+        if self.reference is None:
+            raise ModelError("model.engine", f"The model {self.name} is opened by the extra [words] only.")
+        return self.reference
 
     @property
     def name(self) -> str:
@@ -285,7 +301,7 @@ def check_numbers(card: ModelCard, outputs: Mapping[str, NDArray[Any]]) -> float
     for tensor in card.outputs:
         expected = arrays[f"out:{tensor.name}"].astype(np.float64)
         given = np.asarray(outputs[tensor.name], np.float64).ravel()[arrays[f"at:{tensor.name}"]]
-        allowed = card.reference.tolerance * float(np.abs(expected).max(initial=1e-6))
+        allowed = card.numbers.tolerance * float(np.abs(expected).max(initial=1e-6))
         # A value that is not a number compares as False, so it is asked for the other way round.
         share = float(np.abs(given - expected).max(initial=0.0)) / allowed
         if not share <= 1.0:
@@ -304,7 +320,7 @@ def _reference(card: ModelCard) -> dict[str, NDArray[Any]]:
     wanted: Sequence[str] = [f"in:{t.name}" for t in card.inputs]
     wanted = [*wanted, *(f"{part}:{t.name}" for t in card.outputs for part in ("at", "out"))]
     try:
-        with np.load(card.path(card.reference.file), allow_pickle=False) as file:
+        with np.load(card.path(card.numbers.file), allow_pickle=False) as file:
             return {key: file[key] for key in wanted}
     except (KeyError, ValueError, OSError) as error:
         raise ModelError("model.reference", f"The reference of {card.name} is incomplete: {error}.") from error
