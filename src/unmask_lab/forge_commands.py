@@ -73,3 +73,28 @@ def _families(kind: MaterialKind, weights: Path, only: tuple[str, ...] = ()) -> 
     for name, family in found.items():
         missing = family.card.missing(weights)
         yield f"{name}: {family.card.makes} [{family.card.licence}]" + (f"; left out, {missing}" if missing else "")
+
+
+@app.command("forge-talking")
+def forge_talking(
+    kit: Annotated[Path, typer.Option(help="The labelled kit's data folder; its real films.")],
+    out: Annotated[Path, typer.Option(help="Where films and manifest.csv go; a set there is completed.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of public weights; by default `models` beside the kit.")
+    ] = None,
+    more: Annotated[Path | None, typer.Option(help="A folder of further talking heads, one person a film.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only these families, by id.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same set.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=0, help="Forgeries of each person; by default all families.")] = None,
+    seconds: Annotated[float, typer.Option(min=2, help="Length of a piece.")] = 5.0,
+) -> None:
+    """Write talking heads untouched and forged, each at three compressions, with people split in two halves."""
+    from unmask_lab.forge.talking.making import TalkingPlan, forge_talking
+
+    plan = TalkingPlan(kit, out, weights or kit.parent / "models", seed, tuple(only or ()), limit, more, seconds)
+    counts: Counter[str] = Counter()
+    for row in forge_talking(plan):
+        counts[row.family] += 1
+        typer.echo(f"{sum(counts.values())}: {row.path} {row.generator}", err=True)
+    for family, n in sorted(counts.items()):
+        typer.echo(f"{family}: {n} films")

@@ -97,3 +97,31 @@ def eval_report(
         put_tables(into, blocks, section)
     elif html is None:
         typer.echo("\n\n".join(blocks))
+
+
+@app.command("eval-films")
+def eval_films(
+    folder: Annotated[Path, typer.Argument(help="A set made by `unmask-lab forge-talking`.")],
+    out: Annotated[Path, typer.Option(help="Where findings are kept, one file a film; what still holds stays.")],
+    only: Annotated[list[str] | None, typer.Option(help="Ask only these detectors, by id or prefix.")] = None,
+    again: Annotated[bool, typer.Option(help="Ask even where an answer is kept.")] = False,
+    scan: Annotated[bool, typer.Option(help="Scan; --no-scan makes the tables from what is kept.")] = True,
+    scores: Annotated[Path | None, typer.Option(help="Write all scores, curves and facts here (JSON).")] = None,
+    into: Annotated[Path | None, typer.Option(help="Put the tables between the markers of this document.")] = None,
+    rounds: Annotated[int, typer.Option(min=0, help="Bootstrap rounds.")] = 200,
+) -> None:
+    """Scan a set of films as the product does, and tell what was found by way of forging and compression."""
+    from unmask_lab.evaluate import films, films_report
+    from unmask_lab.evaluate.report import put_tables
+
+    if scan:
+        for n, (path, seconds) in enumerate(films.scan_films(folder, out, only or (), again), 1):
+            typer.echo(f"{n}: {path} {seconds:.1f} s", err=True)
+    judged = films.load(folder, out)
+    if scores is not None:
+        films.write_scores(scores, judged)
+    blocks = [block for block in films_report.blocks(judged, rounds) if block]
+    if into is not None:
+        put_tables(into, blocks, "films")
+    else:
+        typer.echo("\n\n".join(blocks))
