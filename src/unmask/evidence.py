@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from unmask.subject import ImageView
+
+T = TypeVar("T")
 
 MAP_SIDE = 384
 PLOT_POINTS = 600
@@ -100,8 +102,11 @@ def boxes(
 
 
 def segments(title: str, text: str, items: Sequence[tuple[float, float, str] | Stretch]) -> Evidence:
-    """Stretches of time: (start, end, label), seconds, or `Stretch` where there is more to say."""
-    kept = [Stretch(*item) for item in items[:MAX_ITEMS]]
+    """Stretches of time: (start, end, label), seconds, or `Stretch` where there is more to say.
+
+    Of more than `MAX_ITEMS` signs stay first, and of the others as many, evenly, as there is room for.
+    """
+    kept = _kept([Stretch(*item) for item in items])
     data: dict[str, JsonValue] = {"segments": [_stretch(item) for item in kept], "count": len(items)}
     return Evidence(
         kind="segments",
@@ -111,6 +116,14 @@ def segments(title: str, text: str, items: Sequence[tuple[float, float, str] | S
         start=min((s.start for s in kept), default=None),
         end=max((s.end for s in kept), default=None),
     )
+
+
+def _kept(items: list[Stretch]) -> list[Stretch]:
+    signs = [i for i, item in enumerate(items) if item.sign]
+    others = [i for i, item in enumerate(items) if not item.sign]
+    kept = _thinned(signs, MAX_ITEMS)
+    kept += _thinned(others, MAX_ITEMS - len(kept))
+    return [items[i] for i in sorted(kept)]
 
 
 def _stretch(item: Stretch) -> dict[str, JsonValue]:
@@ -175,10 +188,10 @@ def frames(
     )
 
 
-def _thinned(shots: Sequence[Shot], most: int) -> list[Shot]:
-    if len(shots) <= most:
-        return list(shots)
-    return [shots[i * len(shots) // most] for i in range(most)]
+def _thinned(items: Sequence[T], most: int) -> list[T]:
+    if len(items) <= most:
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
 
 
 def _weight(items: Sequence[dict[str, JsonValue]]) -> int:

@@ -218,11 +218,11 @@ def test_a_damaged_file_is_said_to_be_so(reports: dict[str, Report]) -> None:
 def test_times_are_text_and_lanes(reports: dict[str, Report]) -> None:
     page = report_page(reports["sound"])
     assert "0:12.5–0:12.6" in page and "0:40.0–0:44.0" in page and "noise floor" in page
-    assert page.count('class="stretch"') == 2
+    assert page.count('class="stretch tone-event"') == 2 + 1
     film = report_page(reports["film"])
-    assert film.count('class="stretch"') == 61 and "and 20 more" in film
+    assert film.count('class="stretch tone-seen"') == 61 + 1 and "and 20 more" in film
     # What has no length is drawn all the same.
-    assert not re.search(r'width="0\.00%"[^>]*class="stretch"', film)
+    assert not re.search(r'width="0\.00%"[^>]*class="stretch', film)
 
 
 def test_the_chain_of_origin(reports: dict[str, Report]) -> None:

@@ -36,7 +36,7 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """Where ``value`` lies between ``low`` (0) and ``high`` (1)."""
-        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+        return min(1.0, max(0.0, (value - self.low) / ((self.high - self.low) or 1.0)))
 
 
 def plot(evidence: Evidence) -> Markup:
@@ -48,15 +48,16 @@ def plot(evidence: Evidence) -> Markup:
     if len(xs) < 2 or not series:
         return Markup()
     x_label, y_label = visible(data.get("x_label", "")), visible(data.get("y_label", ""))
-    values = list(itertools.chain.from_iterable(y for _, y in series))
+    levels = [numeral(v.get("y")) for v in dicts(data.get("levels"))]
     x = _scale(min(xs), max(xs))
-    y = _scale(_floor(min(values), max(values)), max(values))
+    y = Scale(*ends([*itertools.chain.from_iterable(y for _, y in series), *levels]))
     parts = [
         _text(0, 13, y_label, "axis-name"),
         _text(RIGHT, HEIGHT - 6, x_label, "axis-name", "end"),
         *_grid(y),
         *_x_axis(x),
         *_marks(x, [(numeral(m.get("x")), visible(m.get("label", ""))) for m in dicts(data.get("marks"))]),
+        *_levels(y, [(numeral(v.get("y")), visible(v.get("label", ""))) for v in dicts(data.get("levels"))]),
         _curves(x, y, xs, [values for _, values in series]),
     ]
     return Markup('<svg class="plot" width="100%" height="{}" role="img" aria-label="{}">{}</svg>').format(
@@ -73,7 +74,7 @@ def names(evidence: Evidence) -> list[str]:
 def marks(evidence: Evidence) -> list[str]:
     """The marks as text."""
     found = dicts((evidence.data or {}).get("marks"))
-    return [f"{visible(m.get('label', ''))} at {_label(numeral(m.get('x')))}" for m in found][:20]
+    return [f"{visible(m.get('label', ''))} at {short(numeral(m.get('x')))}" for m in found][:20]
 
 
 def bar(share: float, label: str, kind: str = "bar") -> Markup:
@@ -84,28 +85,6 @@ def bar(share: float, label: str, kind: str = "bar") -> Markup:
         '<rect width="{:.1f}%" height="8" y="3" rx="4" class="bar-part"/>'
         '<rect x="50%" width="1" height="14" class="bar-middle"/></svg>'
     ).format(kind, label, 100 * min(1.0, max(0.0, share)))
-
-
-def lane(evidence: Evidence, length: float, name: str) -> Markup:
-    """Stretches of time over the whole length."""
-    items = dicts((evidence.data or {}).get("segments"))
-    at = Scale(0.0, max(length, 1e-9))
-    rects = []
-    for item in items:
-        start, end = numeral(item.get("start")), numeral(item.get("end"))
-        left = 100 * at(start)
-        rects.append(
-            Markup(
-                '<rect x="{:.2f}%" y="3" width="{:.2f}%" height="20" class="stretch"><title>{}</title></rect>'
-            ).format(
-                left, max(0.05, 100 * at(max(start, end)) - left), f"{span(item)} {visible(item.get('label', ''))}"
-            )
-        )
-    spans = "; ".join(span(item) for item in items[:12])
-    more = f" and {len(items) - 12} more" if len(items) > 12 else ""
-    return Markup('<svg class="lane" width="100%" height="26" role="img" aria-label="{}">{}</svg>').format(
-        f"{name}: {spans}{more}", Markup().join(rects)
-    )
 
 
 def time_axis(length: float) -> Markup:
@@ -149,14 +128,26 @@ def _grid(y: Scale) -> list[Markup]:
         out.append(
             Markup('<line x1="{}%" x2="{}%" y1="{at:.1f}" y2="{at:.1f}" class="grid"/>').format(LEFT, RIGHT, at=at)
         )
-        out.append(_text(LEFT - 1, at + 4, _label(tick), "tick", "end"))
+        out.append(_text(LEFT - 1, at + 4, short(tick), "tick", "end"))
     return out
 
 
 def _x_axis(x: Scale) -> list[Markup]:
     line = Markup('<line x1="{0}%" x2="{1}%" y1="{2}" y2="{2}" class="axis-line"/>').format(LEFT, RIGHT, BOTTOM)
     ticks = [(tick, LEFT + (RIGHT - LEFT) * x(tick)) for tick in _ticks(x.low, x.high)]
-    return [line, *(_text(at, BOTTOM + 16, _label(t), "tick", "end" if at > 95 else "middle") for t, at in ticks)]
+    return [line, *(_text(at, BOTTOM + 16, short(t), "tick", "end" if at > 95 else "middle") for t, at in ticks)]
+
+
+def _levels(y: Scale, found: Sequence[tuple[float, str]]) -> list[Markup]:
+    """Dashed lines across, named at their right end."""
+    out = []
+    for value, name in found[:CURVES]:
+        at = BOTTOM - (BOTTOM - TOP) * y(value)
+        out.append(
+            Markup('<line x1="{}%" x2="{}%" y1="{at:.1f}" y2="{at:.1f}" class="level"/>').format(LEFT, RIGHT, at=at)
+        )
+        out.append(_text(RIGHT, at - 5 if at > TOP + 14 else at + 14, name, "level-text", "end"))
+    return out
 
 
 def _marks(x: Scale, found: Sequence[tuple[float, str]]) -> list[Markup]:
@@ -187,12 +178,18 @@ def _say(
     tops = []
     for name, values in series:
         top = max(range(min(len(values), len(xs))), key=lambda i, v=values: v[i])  # type: ignore[misc]
-        tops.append(f"{name or 'the curve'} is highest, {_label(values[top])}, at {_label(xs[top])}")
+        tops.append(f"{name or 'the curve'} is highest, {short(values[top])}, at {short(xs[top])}")
     return f"{visible(evidence.title)}: {y_label} over {x_label}. {'; '.join(tops)}."
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> Markup:
     return Markup('<text x="{:.2f}%" y="{:.1f}" class="{}" text-anchor="{}">{}</text>').format(x, y, kind, anchor, text)
+
+
+def ends(values: Sequence[float]) -> tuple[float, float]:
+    """The lowest and the highest place of an axis for ``values``, which is never empty."""
+    low, high = _floor(min(values), max(values)), max(values)
+    return low, high if high > low else low + 1.0
 
 
 def _floor(low: float, high: float) -> float:
@@ -216,7 +213,8 @@ def _ticks(low: float, high: float, seconds: bool = False) -> list[float]:
     return [(first + n) * step for n in range(count)]
 
 
-def _label(value: float) -> str:
+def short(value: float) -> str:
+    """A number in four digits."""
     if abs(value) < 1e-12:
         return "0"
     return f"{value:.4g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.1e}"

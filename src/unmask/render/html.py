@@ -15,11 +15,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from unmask.errors import UnmaskError
-from unmask.render import charts, words
+from unmask.render import charts, shots, timeline, words
 from unmask.render.view import View
 from unmask.report import Report
 
 STATIC = Path(__file__).parent / "static"
+SCRIPTS = {"report": ("report.js", "timeline.js"), "index": ("index.js",)}
 MAX_NAME = 60
 
 
@@ -50,7 +51,7 @@ def file_name(report: Report) -> str:
 
 def report_page(report: Report) -> str:
     """The subject's page."""
-    return _page("report", report=report, view=View(report), charts=charts)
+    return _page("report", report=report, view=View(report), charts=charts, shots=shots, timeline=timeline)
 
 
 def index_page(reports: Sequence[Report]) -> str:
@@ -60,19 +61,21 @@ def index_page(reports: Sequence[Report]) -> str:
 
 
 def _page(name: str, **values: object) -> str:
-    script, style = _asset(f"{name}.js"), _asset("style.css")
+    script, style = _script(name), _asset("style.css")
     template = _environment().get_template(f"{name}.html.j2")
     return template.render(words=words, script=script, style=style, policy=policy(style, script), **values)
 
 
 def policy(style: Markup, script: Markup) -> str:
-    """The content security policy: pictures from the page itself, this style, this script, and nothing else."""
+    """The content security policy: pictures from the page itself, this style, this script, and nothing else but the
+    film that the reader opens from his own disk.
+    """
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
+        f"default-src 'none'; img-src data:; media-src blob:; style-src 'sha256-{digest(style)}'; "
         f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
     )
 
@@ -88,6 +91,10 @@ def _environment() -> Environment:
     )
     environment.filters["visible"] = words.visible
     return environment
+
+
+def _script(name: str) -> Markup:
+    return Markup("").join(_asset(file) for file in SCRIPTS[name])
 
 
 @cache

@@ -35,9 +35,13 @@ _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 def read_map(evidence: Evidence) -> Image | None:
     """A heatmap's grey picture; None where it is broken or too large."""
+    return read_grey((evidence.data or {}).get("png"))
+
+
+def read_grey(raw: object) -> Image | None:
+    """A grey picture from a PNG in base64; None where it is broken or too large."""
     from PIL import Image
 
-    raw = (evidence.data or {}).get("png")
     if not isinstance(raw, str):
         return None
     try:

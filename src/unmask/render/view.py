@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from unmask.render import charts, svg, words
 from unmask.render.plain import dicts, mapping, numeral, texts
+from unmask.render.timeline import Timeline
 from unmask.report import Evidence, Finding, Report
 
 MAX_TIMES = 40
@@ -163,25 +164,16 @@ class View:
     # Time -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def length(self) -> float:
-        """Seconds of the whole time line."""
-        ends = [e.end or 0.0 for f in self.findings for e in f.evidence if e.kind == "segments"]
-        return self.report.subject.duration or max(ends, default=0.0) or 1.0
+    def timeline(self) -> Timeline | None:
+        """What is known over time, of films and recordings."""
+        if self.report.subject.kind not in ("video", "audio"):
+            return None
+        return Timeline(self.report, self.findings, [self.grade(f) for f in self.findings]) or None
 
-    @property
-    def lanes(self) -> list[tuple[str, Finding, Evidence]]:
-        """One lane a kind of stretches: (name, finding, evidence)."""
-        return [
-            (words.visible(f.about.title), f, e)
-            for f in self.findings
-            for e in f.evidence
-            if e.kind == "segments" and self.times(e)
-        ]
-
-    def times(self, evidence: Evidence) -> list[tuple[str, str]]:
-        """Stretches for reading: (times, what)."""
+    def times(self, evidence: Evidence) -> list[tuple[str, str, float]]:
+        """Stretches for reading: (times, what, start)."""
         found = dicts((evidence.data or {}).get("segments"))[:MAX_TIMES]
-        return [(charts.span(s), words.visible(s.get("label") or "")) for s in found]
+        return [(charts.span(s), _what(s), numeral(s.get("start"))) for s in found]
 
     def more_times(self, evidence: Evidence) -> int:
         """How many stretches the list does not show."""
@@ -297,9 +289,11 @@ class View:
         data = self.report.model_dump(mode="json")
         if data["subject"]["preview"]:
             data["subject"]["preview"] = _LEFT_OUT
+        if data["subject"]["strip"]:
+            data["subject"]["strip"] = _LEFT_OUT
         for finding in data["findings"]:
             for evidence in finding["evidence"]:
-                if evidence["kind"] in ("heatmap", "plot") and evidence["data"]:
+                if evidence["kind"] in ("heatmap", "plot", "frames") and evidence["data"]:
                     evidence["data"] = _LEFT_OUT
         text = json.dumps(data, indent=1, ensure_ascii=True)
         return (
@@ -334,6 +328,10 @@ def show(value: Any) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = words.visible(text)
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]} … ({len(text):,} characters)"
+
+
+def _what(item: dict[str, Any]) -> str:
+    return ": ".join(words.visible(item[key]) for key in ("lane", "label") if item.get(key))
 
 
 def _action(action: dict[str, Any]) -> str:

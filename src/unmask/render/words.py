@@ -102,6 +102,8 @@ STATUS = {
 # Where a finding's own calibrated score counts as a sign, for the order and the tag only: the verdict has its own
 # thresholds. 0.8 and 0.55 are likelihood ratios of 4 and 1.2.
 SIGN, WEAK = 0.8, 0.55
+# Below so many seconds the keys of the time line go by tenths.
+FINE = 20.0
 GRADE_WORDS = {
     "decisive": "decided the verdict",
     "sign": "sign of change",
@@ -112,6 +114,11 @@ GRADE_WORDS = {
     "failed": "failed",
     "declined": "no answer",
     "not_applicable": "does not apply",
+}
+TONES = {
+    "sign": "speaks for a change",
+    "event": "belongs to an examination that shows signs",
+    "seen": "is there: a face, a voice, an event",
 }
 GRADE_ORDER = tuple(GRADE_WORDS)
 
@@ -304,3 +311,8 @@ def clock(seconds: float, fine: bool = True) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02}"
     return f"{minutes}:{rest:02}.{tenth}" if fine and seconds < 600 else f"{minutes}:{rest:02}"
+
+
+def step(length: float) -> tuple[float, str]:
+    """How far one key goes on a time line of ``length`` seconds: in seconds, and in words."""
+    return (0.1, "a tenth of a second") if length < FINE else (1.0, "one second")

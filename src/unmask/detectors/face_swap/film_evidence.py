@@ -53,7 +53,7 @@ def lanes(people: People, known: Sequence[TrackScore]) -> list[Evidence]:
     items = []
     for track in people.tracks:
         said = f", score {scores[track.number]:+.1f}" if track.number in scores else ", not examined"
-        text = f"face {track.number}: in {people.share(track):.0%} of the film{said}"
+        text = f"in {people.share(track):.0%} of the film{said}"
         items.append(evidence.Stretch(track.start, track.end, text, lane(track)))
     text = (
         "Each face from its appearance to its disappearance. Nobody is recognised: who comes back after a cut gets a "
