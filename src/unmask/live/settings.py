@@ -74,9 +74,7 @@ class Challenging(Frozen):
     closer: Range
     mouth_open: float
     mouth_closed: float
-    eye_shut: float
-    eye_open: float
-    blinks: tuple[int, int]
+    mouths: tuple[int, int]
     covered_below: float
     uncovered_above: float
     covered_seconds: float

@@ -110,7 +110,6 @@ class Conductor:
         last = self._calm[-1]
         return Rest(
             geometry.middle_mesh(meshes),
-            float(np.median([geometry.eye_opening(m) for m in meshes])),
             float(np.median(scores)) if scores else None,
             crop(last.seen.rgb, last.face.face, CROP),
         )

@@ -1,4 +1,4 @@
-"""What a mesh of 468 points says of a head: pose against rest, shape, mouth, eyes. Pure functions of numbers.
+"""What a mesh of 468 points says of a head: pose against rest, shape, mouth. Pure functions of numbers.
 
 Meshes are (468, 3) in pixels: x to the right, y down, z away from the camera, as from `unmask.faces.mesh.mesh`.
 """
@@ -23,8 +23,6 @@ RIGID = (
 )
 _OUTER_EYES = (33, 263)
 _LIPS = (13, 14)
-# Corner, upper two, corner, lower two: of the right and of the left eye.
-_EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 
 
 class Rigid(NamedTuple):
@@ -100,20 +98,6 @@ def mouth_opening(mesh: Mesh) -> float:
     """Distance of the inner lips over `size`: about 0 shut, above 0.3 wide open."""
     upper, lower = np.asarray(mesh, np.float64)[list(_LIPS)]
     return float(np.linalg.norm(lower - upper)) / max(size(mesh), 1e-9)
-
-
-def eye_opening(mesh: Mesh) -> float:
-    """Height over width of the eyes, the mean of both; about 0.3 open, 0.1 shut.
-
-    T. Soukupova, J. Cech: Real-Time Eye Blink Detection using Facial Landmarks. CVWW 2016.
-    """
-    points = np.asarray(mesh, np.float64)
-    values = []
-    for eye in _EYES:
-        corner, up1, up2, other, low2, low1 = points[list(eye)]
-        heights = np.linalg.norm(up1 - low1) + np.linalg.norm(up2 - low2)
-        values.append(heights / max(1e-9, 2 * float(np.linalg.norm(other - corner))))
-    return float(np.mean(values))
 
 
 def jump(before: Mesh, now: Mesh, seconds: float) -> float:

@@ -33,10 +33,9 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """The face before the challenges, looking at the camera. ``eyes``: opening; ``swap``: face.swap's median."""
+    """The face before the challenges, looking at the camera. ``swap``: face.swap's median."""
 
     mesh: NDArray[np.floating]
-    eyes: float
     swap: float | None = None
     crop: NDArray[np.uint8] | None = None
 
@@ -160,16 +159,14 @@ def covered(answer: Answer) -> Movement:
     p = answer.p
     # The person's left half lies on the right of a picture that is no mirror image.
     half = 1 if answer.sign > 0 else 0
-    times, lowest, run, longest, begun = [], 1.0, 0.0, 0.0, None
+    lowest, longest, begun = 1.0, 0.0, None
     for sample in answer.samples:
         if sample.likeness is None:
             continue
         mine, other = sample.likeness[half], sample.likeness[1 - half]
-        times.append(sample.time)
         if mine <= p.covered_below and other >= p.uncovered_above:
             begun = sample.time if begun is None else begun
-            lowest, run = min(lowest, mine), sample.time - begun
-            longest = max(longest, run)
+            lowest, longest = min(lowest, mine), max(longest, sample.time - begun)
         else:
             begun = None
     numbers = {"covered_seconds": round(longest, 2), "likeness_covered": round(lowest, 3)}
@@ -178,27 +175,18 @@ def covered(answer: Answer) -> Movement:
 
 
 def mouth(answer: Answer) -> Movement:
-    """The mouth opens wide, and closes."""
-    values = [geometry.mouth_opening(m) for _, m in answer.meshes]
-    widest = max(values, default=0.0)
-    after = min(values[int(np.argmax(values)) :], default=1.0)
-    numbers = {"mouth_opening": widest, "mouth_after": after}
-    if widest < answer.p.mouth_open:
-        return _seen(False, "The mouth did not open wide.", numbers)
-    return _seen(after <= answer.p.mouth_closed, "The mouth did not close again.", numbers)
-
-
-def blinked(answer: Answer) -> Movement:
-    """The eyes shut and open so many times."""
-    count, shut = 0, False
+    """The mouth opens wide and closes so many times."""
+    count, opened, widest = 0, False, 0.0
     for _, mesh in answer.meshes:
-        opening = geometry.eye_opening(mesh) / max(answer.rest.eyes, 1e-9)
-        if opening <= answer.p.eye_shut:
-            shut = True
-        elif shut and opening >= answer.p.eye_open:
-            count, shut = count + 1, False
-    text = f"{count} blinks were seen; {answer.task.amount:.0f} were asked for."
-    return _seen(count >= answer.task.amount, text, {"blinks": float(count), "asked_blinks": answer.task.amount})
+        opening = geometry.mouth_opening(mesh)
+        widest = max(widest, opening)
+        if opening >= answer.p.mouth_open:
+            opened = True
+        elif opened and opening <= answer.p.mouth_closed:
+            count, opened = count + 1, False
+    text = f"The mouth opened wide and closed {count} times; {answer.task.amount:.0f} were asked for."
+    numbers = {"opened": float(count), "asked": answer.task.amount, "mouth_opening": widest}
+    return _seen(count >= answer.task.amount, text, numbers)
 
 
 MOVEMENTS: dict[Name, Callable[[Answer], Movement]] = {
@@ -207,7 +195,6 @@ MOVEMENTS: dict[Name, Callable[[Answer], Movement]] = {
     "closer": closer,
     "cover": covered,
     "mouth": mouth,
-    "blink": blinked,
 }
 
 

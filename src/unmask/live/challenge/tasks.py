@@ -9,8 +9,8 @@ from typing import Literal
 
 from unmask.live.settings import Challenging
 
-Name = Literal["turn", "nod", "closer", "cover", "mouth", "blink", "words"]
-NAMES: tuple[Name, ...] = ("turn", "nod", "closer", "cover", "mouth", "blink", "words")
+Name = Literal["turn", "nod", "closer", "cover", "mouth", "words"]
+NAMES: tuple[Name, ...] = ("turn", "nod", "closer", "cover", "mouth", "words")
 
 # Short, common, easy to tell apart, none of them offensive.
 _WORDS = """
@@ -18,6 +18,7 @@ apple bridge candle dragon engine forest garden hammer island jacket kettle ladd
 silver tunnel violin window yellow basket camera dolphin eleven feather guitar helmet insect jungle kitchen lemon
 mountain number ocean pepper quarter ribbon summer table umbrella valley winter butter carpet diamond elbow
 """
+_TIMES = {1: "once", 2: "twice", 3: "three times", 4: "four times", 5: "five times"}
 WORDS = tuple(_WORDS.split())
 
 
@@ -41,8 +42,7 @@ class Task:
             "nod": f"Look {self.side}, then at the camera again.",
             "closer": "Come closer to the camera.",
             "cover": f"Cover the {self.side} half of your face with your hand (your {self.side}).",
-            "mouth": "Open your mouth wide, then close it.",
-            "blink": f"Blink {self.amount:.0f} times, slowly.",
+            "mouth": f"Open your mouth wide and close it, {_TIMES.get(int(self.amount), "once")}.",
             "words": f"Read aloud: {' '.join(self.words)}.",
         }[self.name]
 
@@ -79,7 +79,7 @@ def _task(name: Name, chance: random.Random, p: Challenging) -> Task:
         return Task(name, p.answer_seconds, amount=round(chance.uniform(*p.closer), 2))
     if name == "cover":
         return Task(name, p.answer_seconds, side)
-    if name == "blink":
-        return Task(name, p.answer_seconds, amount=float(chance.randint(*p.blinks)))
+    if name == "mouth":
+        return Task(name, p.answer_seconds, amount=float(chance.randint(*p.mouths)))
     words = tuple(chance.sample(WORDS, chance.randint(*p.words))) if name == "words" else ()
     return Task(name, p.answer_seconds, words=words)
