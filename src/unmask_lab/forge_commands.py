@@ -76,7 +76,7 @@ def _families(kind: MaterialKind, weights: Path, only: tuple[str, ...] = ()) -> 
 
 
 @app.command("forge-talking")
-def forge_talking(
+def forge_talking(  # noqa: PLR0917 - the signature of a command is its documentation
     kit: Annotated[Path, typer.Option(help="The labelled kit's data folder; its real films.")],
     out: Annotated[Path, typer.Option(help="Where films and manifest.csv go; a set there is completed.")],
     weights: Annotated[
@@ -87,11 +87,14 @@ def forge_talking(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same set.")] = 1,
     limit: Annotated[int | None, typer.Option(min=0, help="Forgeries of each person; by default all families.")] = None,
     seconds: Annotated[float, typer.Option(min=2, help="Length of a piece.")] = 5.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Write talking heads untouched and forged, each at three compressions, with people split in two halves."""
     from unmask_lab.forge.talking.making import TalkingPlan, forge_talking
 
-    plan = TalkingPlan(kit, out, weights or kit.parent / "models", seed, tuple(only or ()), limit, more, seconds)
+    plan = TalkingPlan(
+        kit, out, weights or kit.parent / "models", seed, tuple(only or ()), limit, more, seconds, workers=workers
+    )
     counts: Counter[str] = Counter()
     for row in forge_talking(plan):
         counts[row.family] += 1

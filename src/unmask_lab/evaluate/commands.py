@@ -105,6 +105,8 @@ def eval_films(
     out: Annotated[Path, typer.Option(help="Where findings are kept, one file a film; what still holds stays.")],
     only: Annotated[list[str] | None, typer.Option(help="Ask only these detectors, by id or prefix.")] = None,
     again: Annotated[bool, typer.Option(help="Ask even where an answer is kept.")] = False,
+    copy: Annotated[list[str] | None, typer.Option(help="Scan only films of these compressions.")] = None,
+    part: Annotated[str, typer.Option(help="I/N: scan the I-th of every N films, for runs side by side.")] = "1/1",
     scan: Annotated[bool, typer.Option(help="Scan; --no-scan makes the tables from what is kept.")] = True,
     scores: Annotated[Path | None, typer.Option(help="Write all scores, curves and facts here (JSON).")] = None,
     into: Annotated[Path | None, typer.Option(help="Put the tables between the markers of this document.")] = None,
@@ -115,7 +117,8 @@ def eval_films(
     from unmask_lab.evaluate.report import put_tables
 
     if scan:
-        for n, (path, seconds) in enumerate(films.scan_films(folder, out, only or (), again), 1):
+        scanned = films.scan_films(folder, out, only or (), again, copies=copy or (), part=_part(part))
+        for n, (path, seconds) in enumerate(scanned, 1):
             typer.echo(f"{n}: {path} {seconds:.1f} s", err=True)
     judged = films.load(folder, out)
     if scores is not None:
@@ -125,3 +128,11 @@ def eval_films(
         put_tables(into, blocks, "films")
     else:
         typer.echo("\n\n".join(blocks))
+
+
+def _part(text: str) -> tuple[int, int]:
+    """``2/3`` to (1, 3)."""
+    first, _, count = text.partition("/")
+    if not (first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
+        raise LabError("eval.part", f"{text!r} is no part: write for example 1/2.")
+    return int(first) - 1, int(count)

@@ -50,6 +50,8 @@ def scan_films(
     only: Sequence[str] = (),
     again: bool = False,
     isolation: Isolation = "process",
+    copies: Sequence[str] = (),
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[str, float]]:
     """Ask the detectors about every film of a set; yields each film's path and the seconds that it took.
 
@@ -59,6 +61,8 @@ def scan_films(
         only: detectors' ids or prefixes; by default all that can move a verdict about a film.
         again: ask even where an answer is kept that still holds.
         isolation: as `unmask.scanner.Scanner`.
+        copies: only films of these compressions.
+        part: (i, n): only the i-th of every n films, so that several runs share the work.
 
     Raises:
         LabError: ``eval.nobody``: no detector of films is called so.
@@ -67,7 +71,8 @@ def scan_films(
     scanners: dict[tuple[str, ...], Scanner] = {}
     try:
         # Films as they were found are long: they come last.
-        for row in sorted(making.read(folder), key=lambda row: row.compression == "original"):
+        rows = sorted(making.read(folder), key=lambda row: row.compression == "original")
+        for row in [row for row in rows if row.compression in copies or not copies][part[0] :: part[1]]:
             kept = _kept(results, row)
             todo = tuple(card.id for card in cards if again or kept.get(card.id, {}).get("code") != code_of(card, row))
             if not todo:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import multiprocessing
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from unmask_lab.errors import LabError
@@ -38,6 +41,9 @@ LEAST_SECONDS, LEAST_STRETCH = 2.0, 1.2
 WHOLE_ONLY = ("sound_shift",)
 SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 NONE = "none"
+NOBODY = Head(
+    np.zeros((0, 468, 3), np.float32), np.zeros((0, 6, 2), np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_)
+)
 TalkingFamily = Family[TalkingJob, TalkingMade]
 
 
@@ -111,6 +117,7 @@ class TalkingPlan:
     seconds: float = 5.0
     pieces: int = 2
     public: bool = True
+    workers: int = 1
 
 
 def forge_talking(plan: TalkingPlan) -> Iterator[TalkingRow]:
@@ -124,9 +131,15 @@ def forge_talking(plan: TalkingPlan) -> Iterator[TalkingRow]:
     if sum(half == "test" for half in halves.values()) < 2:
         raise LabError("talking.people", "A set needs at least four talking heads, two in each half.")
     table = _Table(plan.out)
-    for row in _rows(plan, films, halves, table):
-        table.add(row)
-        yield row
+    todo = [(plan, films, halves, task) for task in _tasks(plan, films) if task.key not in table.done]
+    if plan.workers == 1:
+        for work in todo:
+            yield from table.add(*_make(work))
+        return
+    # Leaving this block, for whatever reason, ends the workers.
+    with multiprocessing.get_context("forkserver").Pool(plan.workers, initializer=_start) as pool:
+        for key, rows in pool.imap(_make, todo):
+            yield from table.add(key, rows)
 
 
 def halves_of(people: Sequence[str]) -> dict[str, str]:
@@ -164,26 +177,52 @@ def more_films(folder: Path | None) -> list[Film]:
     return [Film(path, path.stem, licence) for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
 
 
-def _rows(plan: TalkingPlan, films: list[Film], halves: dict[str, str], table: _Table) -> Iterator[TalkingRow]:
+@dataclass(frozen=True)
+class _Task:
+    """What is made in one go. ``family``: the forging; without one the ``piece`` is taken untouched, or, where
+    that is negative, the film as it was found.
+    """
+
+    key: str
+    film: Film
+    piece: int = 0
+    family: str = ""
+
+
+def _tasks(plan: TalkingPlan, films: list[Film]) -> Iterator[_Task]:
+    """In an order that makes every part of the work a balanced set."""
     heads = [film for film in films if film.face]
     families: dict[str, TalkingFamily] = walk(talking, plan.only)
     ready = [name for name, one in families.items() if not one.card.missing(plan.weights)]
     for turn in range(len(ready) if plan.limit is None else min(plan.limit, len(ready))):
         for i, film in enumerate(heads):
             name = ready[(turn + i) % len(ready)]
-            key = f"{film.person}-0-{name}"
-            yield from table.missing(key, lambda f=film, n=name, k=key: _forged(plan, f, heads, halves, families[n], k))
+            yield _Task(f"{film.person}-0-{name}", film, 0, name)
         for film in films:
             if turn < plan.pieces and film.label == "bona_fide" and (film.face or turn == 0):
-                key = f"{film.person}-{turn}-{NONE}"
-                yield from table.missing(key, lambda f=film, t=turn, k=key: _untouched(plan, f, t, halves, k))
+                yield _Task(f"{film.person}-{turn}-{NONE}", film, turn)
     for film in films:
         if plan.public and film.label == "manipulated":
-            key = f"{film.person}-0-public"
-            yield from table.missing(key, lambda f=film, k=key: _untouched(plan, f, 0, halves, k))
+            yield _Task(f"{film.person}-0-public", film)
     for film in films:
         if film.label == "bona_fide":
-            yield from table.missing(f"{film.person}-original", lambda film=film: _original(plan, film, halves))
+            yield _Task(f"{film.person}-original", film, -1)
+
+
+def _make(work: tuple[TalkingPlan, list[Film], dict[str, str], _Task]) -> tuple[str, list[TalkingRow]]:
+    """One task, in a worker."""
+    plan, films, halves, task = work
+    if task.family:
+        family: TalkingFamily = walk(talking, (task.family,))[task.family]
+        heads = [film for film in films if film.face]
+        return task.key, list(_forged(plan, task.film, heads, halves, family, task.key))
+    if task.piece < 0:
+        return task.key, list(_original(plan, task.film, halves))
+    return task.key, list(_untouched(plan, task.film, task.piece, halves, task.key))
+
+
+def _start() -> None:
+    cv2.setNumThreads(1)
 
 
 def _original(plan: TalkingPlan, film: Film, halves: dict[str, str]) -> Iterator[TalkingRow]:
@@ -198,10 +237,8 @@ def _untouched(plan: TalkingPlan, film: Film, piece: int, halves: dict[str, str]
     frames, fps, sound = read_clip(film.path, piece * plan.seconds, plan.seconds)
     if len(frames) < LEAST_SECONDS * fps:
         return
-    for name, how in COMPRESSIONS.items():
-        target = plan.out / name / f"{key}.mp4"
-        write_clip(target, frames, fps, sound, how)
-        yield _row(plan, target, name, float(len(frames) / fps), _base(film, halves, f"{film.path.name}#{piece}"))
+    base = _base(film, halves, f"{film.path.name}#{piece}")
+    yield from _copies(plan, key, Talking(frames, fps, sound, NOBODY), base)
 
 
 def _base(film: Film, halves: dict[str, str], parent: str) -> dict[str, Any]:
@@ -245,10 +282,21 @@ def _forged(
             "donor": other.person if name.startswith(("swap", "reenact")) else "",
             "generator": made.generator,
         }
-        for compression, how in COMPRESSIONS.items():
-            target = plan.out / compression / f"{key}.mp4"
-            write_clip(target, frames, parent.fps, sound, how)
-            yield _row(plan, target, compression, seconds, row)
+        yield from _copies(plan, key, Talking(frames, parent.fps, sound, parent.head), row)
+
+
+def _copies(plan: TalkingPlan, key: str, made: Talking, base: dict[str, Any]) -> Iterator[TalkingRow]:
+    """The clip at every compression; the encoders, one thread each, run side by side."""
+    targets = {name: plan.out / name / f"{key}.mp4" for name in COMPRESSIONS}
+    with ThreadPoolExecutor(len(COMPRESSIONS)) as pool:
+        writing = [
+            pool.submit(write_clip, targets[name], made.frames, made.fps, made.sound, how)
+            for name, how in COMPRESSIONS.items()
+        ]
+        for one in writing:
+            one.result()
+    for name, target in targets.items():
+        yield _row(plan, target, name, float(len(made.frames) / made.fps), base)
 
 
 def _row(plan: TalkingPlan, target: Path, compression: str, seconds: float, base: dict[str, Any]) -> TalkingRow:
@@ -325,17 +373,13 @@ class _Table:
         self.done_path = folder / ".done"
         self.done = set(self.done_path.read_text("utf-8").split()) if self.done_path.is_file() else set()
 
-    def missing(self, key: str, make: Any) -> Iterator[TalkingRow]:
-        """What ``make()`` yields, unless the key was made before; then noted as made, even where nothing came."""
-        if key in self.done:
-            return
-        yield from make()
+    def add(self, key: str, rows: list[TalkingRow]) -> list[TalkingRow]:
+        """What was made in one go, noted even where nothing came of it; returns ``rows``."""
+        again = {row.path for row in rows}
+        self.rows = [row for row in self.rows if row.path not in again] + rows
         self.done.add(key)
         self.write()
-
-    def add(self, row: TalkingRow) -> None:
-        """One more row; a film made again replaces its older row."""
-        self.rows = [one for one in self.rows if one.path != row.path] + [row]
+        return rows
 
     def write(self) -> None:
         """The whole table and the list of what is made."""
