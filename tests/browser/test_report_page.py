@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from film_samples import film_samples
 from PIL import Image
 from report_samples import samples
 
@@ -27,21 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     reports = samples(folder)
     found = {name: write_report(report, folder) for name, report in reports.items()}
     found["index"] = write_index(list(reports.values()), folder)
-    return found
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    # Without smooth scrolling, so that places on the screen hold still.
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
-    tab = context.new_page()
-    problems: list[str] = []
-    tab.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    tab.on("pageerror", lambda e: problems.append(str(e)))
-    tab.on("request", lambda r: problems.append(r.url) if not r.url.startswith(("file:", "data:")) else None)
-    yield tab
-    context.close()
-    assert problems == []
+    return found | {name: write_report(report, folder) for name, report in film_samples().items()}
 
 
 def visible_layers(page: Page) -> list[str]:
@@ -165,7 +151,7 @@ def test_an_index_of_a_thousand_filters_at_once(page: Page, pages: dict[str, Pat
     assert page.locator("#shown").inner_text() == "19 of 1000 shown" and took < 1500
 
 
-@pytest.mark.parametrize("name", ["likely", "declared", "sound", "film", "damaged", "hostile", "index"])
+@pytest.mark.parametrize("name", ["likely", "declared", "sound", "film", "damaged", "hostile", "index", "rich", "long"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible(page: Page, pages: dict[str, Path], name: str, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -178,7 +164,7 @@ def test_accessible(page: Page, pages: dict[str, Path], name: str, scheme: str) 
     assert found.violations_count == 0, found.generate_report()
 
 
-@pytest.mark.parametrize("name", ["likely", "declared", "sound", "film", "hostile", "index"])
+@pytest.mark.parametrize("name", ["likely", "declared", "sound", "film", "hostile", "index", "rich", "crowd"])
 def test_nothing_overflows_on_a_phone(page: Page, pages: dict[str, Path], name: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
     page.goto(pages[name].as_uri())

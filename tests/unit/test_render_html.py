@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from film_samples import film_samples
 from report_samples import HOSTILE, samples
 
 from unmask import UnmaskError
@@ -23,12 +24,12 @@ from unmask.render.view import View, show
 from unmask.report import Evidence, Reason, Report, Verdict
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
-NAMES = ["likely", "quiet", "unsure", "declared", "sound", "film", "damaged", "hostile"]
+NAMES = ["likely", "quiet", "unsure", "declared", "sound", "film", "damaged", "hostile", "rich", "crowd", "long"]
 
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
-    return samples(tmp_path_factory.mktemp("samples"))
+    return samples(tmp_path_factory.mktemp("samples")) | film_samples()
 
 
 class Page(html.parser.HTMLParser):
@@ -290,6 +291,12 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("plot", {"x": [1], "series": []}),
     ("plot", {"x": [1, 1, 1], "series": [{"name": None, "y": [2, 2, 2]}], "marks": [{"x": "?"}]}),
     ("plot", {"x": [0, 1, 2], "series": [{"y": [1e300, -1e300, None]}, {"y": [1]}]}),
+    ("segments", {"segments": [{"start": -5, "end": 1e300, "lane": {"a": 1}, "sign": "yes", "score": []}]}),
+    ("plot", {"x": [3, 2, 1], "x_label": "seconds", "series": [{"y": [1e60, 1e60]}], "levels": [{"y": "x"}, 3]}),
+    ("plot", {"x": [0, 1, 1e59], "x_label": "seconds", "series": [{"name": "<b>", "y": [0, -1e59, 1e59]}]}),
+    ("frames", {}),
+    ("frames", {"frames": "none", "low": 3}),
+    ("frames", {"frames": [{"time": "x", "jpeg": "bm8="}, {"jpeg": 3}, None, {"jpeg": '"><script>'}]}),
     ("fact", {}),
     ("fact", {"value": {"a": [1, {"b": None}]}}),
 ]
@@ -314,6 +321,90 @@ def test_a_map_that_would_fill_the_memory_is_left_out(reports: dict[str, Report]
     Image.new("L", (9000, 9000)).save(buffer, "PNG")
     bomb = Evidence(kind="heatmap", title="Bomb", data={"png": base64.b64encode(buffer.getvalue()).decode()})
     assert "layer-image-jpeg-1" not in report_page(with_evidence(reports["likely"], [bomb]))
+
+
+def jpeg(width: int, height: int) -> str:
+    import base64
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize("name", ["likely", "sound", "rich"])
+def test_hostile_frames_are_harmless(reports: dict[str, Report], name: str) -> None:
+    good = {
+        "time": 1e300,
+        "label": "<script>alert(1)</script>\x1b\u202e",
+        "jpeg": jpeg(8, 8),
+        "map": "x",
+        "box": [9] * 4,
+    }
+    items = [good, good | {"jpeg": jpeg(5000, 8)}, good | {"jpeg": jpeg(8, 8) + "A" * 300_000}, good | {"box": "x"}]
+    odd = Evidence(kind="frames", title="<b>", data={"frames": [*items, *[good] * 60], "low": "<i>", "high": None})  # type: ignore[dict-item,list-item]
+    report = with_evidence(reports[name], [odd])
+    report = report.model_copy(update={"subject": report.subject.model_copy(update={"strip": odd})})
+    page = report_page(report)
+    Page(page)
+    assert "<script>alert" not in page and "\x1b" not in page and "\u202e" not in page and "<b>" not in page
+    assert 20 <= page.count('class="shot"') <= 24
+
+
+def test_frames_that_are_no_jpeg_are_left_out(reports: dict[str, Report]) -> None:
+    gif = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    found = Evidence(kind="frames", title="No", data={"frames": [{"time": 1, "jpeg": gif}]})
+    page = report_page(with_evidence(reports["film"], [found]))
+    assert gif not in page and 'class="shot"' not in page
+
+
+def test_a_film_has_a_row_a_face_voice_and_event(reports: dict[str, Report]) -> None:
+    page = report_page(reports["rich"])
+    rows = re.findall(r'data-row="([^"]+)"', page)
+    assert rows == [
+        *("Face 1", "Face 2", "Face 3", "Faces at their worst moments"),
+        *("Speaker 1", "Speaker 2"),
+        "Scene cuts",
+        "Digital silence",
+    ]
+    # The suspicious stretch lies in the row of its face, over its presence.
+    assert page.count("tone-sign") - page.count(".tone-sign") == 1 + 1
+    assert re.findall(r'data-curve="([^"]+)"', page) == ["Face 1 over time", "Lips and voice"]
+    assert page.count('id="strip-') == 24 and page.count("Face 1: mean score +12.0") == 1
+    assert page.count("data:image/jpeg") == 1 + 24 + 3
+
+
+def test_gaps_of_a_curve_stay_empty(reports: dict[str, Report]) -> None:
+    page = report_page(reports["rich"])
+    assert page.count('data-series="0"') == 2 + 1 and page.count('data-series="1"') == 1
+
+
+@pytest.mark.parametrize(("name", "most"), [("rich", 500), ("crowd", 500), ("long", 700)])
+def test_pages_of_films_stay_small(reports: dict[str, Report], name: str, most: int) -> None:
+    assert len(report_page(reports[name]).encode()) < most * 1000
+
+
+def test_many_lanes_become_one(reports: dict[str, Report]) -> None:
+    page = report_page(reports["long"])
+    rows = re.findall(r'data-row="([^"]+)"', page)
+    assert "17 more" in rows and len(rows) == 24 + 24 + 1
+    assert "400 more not drawn" in page and rows[0] == "Speaker 1"
+
+
+def test_a_film_without_a_strip_has_its_picture_and_lanes(reports: dict[str, Report]) -> None:
+    subject = reports["rich"].subject.model_copy(update={"strip": None})
+    page = report_page(reports["rich"].model_copy(update={"subject": subject}))
+    assert 'id="screen"' in page and 'href="#picture"' in page and 'class="strip"' not in page
+    bare = reports["rich"].model_copy(update={"subject": subject.model_copy(update={"preview": None})})
+    assert 'id="screen"' not in report_page(bare) and "Face 1" in report_page(bare)
+
+
+def test_a_report_from_before_frames_shows_again(reports: dict[str, Report]) -> None:
+    old = json.loads(reports["film"].to_json())
+    del old["subject"]["strip"]
+    assert report_page(Report.model_validate(old)) == report_page(reports["film"])
 
 
 @pytest.mark.parametrize("preview", ["", "bm8=", '"><script>', "%%%"])
@@ -341,7 +432,7 @@ def test_index_puts_the_gravest_first_and_counts(reports: dict[str, Report]) -> 
     page = index_page(list(reports.values()))
     places = [page.index(f">{name}.") for name in ("declared", "likely", "sound", "damaged", "film")]
     assert places == sorted(places)
-    assert "Inconclusive <strong>3</strong>" in page and "8 files examined" in page
+    assert "Inconclusive <strong>3</strong>" in page and "11 files examined" in page
 
 
 def test_index_of_a_thousand(reports: dict[str, Report]) -> None:

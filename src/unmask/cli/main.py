@@ -101,7 +101,7 @@ def scan(
         only=tuple(only or ()),
         skip=tuple(skip or ()),
         workers=workers,
-        preview=html is not None,
+        preview=html is not None or details,
         limits=Limits(
             memory_mb=memory,
             cpu_seconds=max_cpu_seconds,

@@ -22,6 +22,8 @@ from unmask.walk import Walk, check_local
 
 # More than this many files in one table help nobody; the index or the JSON lines do.
 MAX_DETAILS = 200
+# Of so many the details show pictures.
+MAX_PICTURED = 50
 
 
 def run(
@@ -43,7 +45,7 @@ def run(
             task = progress.add_task("examining", total=total)
             for report in scanner.scan_many(files):
                 with undivided():
-                    kept.append(_put_out(report, json_lines, html))
+                    kept.append(_put_out(report, json_lines, html, pictures=details and len(kept) < MAX_PICTURED))
                 progress.update(task, advance=1)
     except BrokenPipeError:
         # Whoever read our output has seen enough, as `| head` does.
@@ -84,18 +86,28 @@ def read_reports(file: Path) -> Iterator[Report]:
                 raise UsageError("usage.report", f"{file}, line {number} is no report: {first['msg']}.") from error
 
 
-def _put_out(report: Report, json_lines: bool, html: Path | None) -> Report:
+def _put_out(report: Report, json_lines: bool, html: Path | None, *, pictures: bool = False) -> Report:
     """Show one report at once; returns what to keep of it for the end."""
     if html is not None:
         from unmask.render.html import write_report
 
         write_report(report, html)
-        # A thousand previews would not fit into memory, and the end needs none of them.
-        report = report.model_copy(update={"subject": report.subject.model_copy(update={"preview": None})})
     if json_lines:
         sys.stdout.write(report.to_json() + "\n")
         sys.stdout.flush()
-    return report
+    return _light(report, pictures)
+
+
+def _light(report: Report, pictures: bool) -> Report:
+    """A thousand previews would not fit into memory, and the end needs none of them."""
+    update: dict[str, object] = {"preview": None}
+    if pictures:
+        return report.model_copy(update={"subject": report.subject.model_copy(update=update)})
+    subject = report.subject.model_copy(update=update | {"strip": None})
+    findings = tuple(
+        f.model_copy(update={"evidence": tuple(e for e in f.evidence if e.kind != "frames")}) for f in report.findings
+    )
+    return report.model_copy(update={"subject": subject, "findings": findings})
 
 
 def _conclude(reports: Sequence[Report], json_lines: bool, html: Path | None, details: bool) -> None:

@@ -113,9 +113,10 @@ def strip_store(pictures: list[Picture]) -> Markup:
     """The strip's pictures, once a page, as symbols that fill whatever place they are used in."""
     return Markup().join(
         Markup(
-            '<symbol id="strip-{0}" viewBox="0 0 {1} {2}" preserveAspectRatio="xMidYMid slice">'
+            '<symbol id="strip-{0}" viewBox="0 0 {1} {2}" preserveAspectRatio="xMid{4} slice">'
             '<image href="data:image/jpeg;base64,{3}" width="{1}" height="{2}"/></symbol>'
-        ).format(i, p.width, p.height, p.jpeg)
+            # Of a tall picture the upper part is kept: that is where heads are.
+        ).format(i, p.width, p.height, p.jpeg, "YMin" if p.height > p.width else "YMid")
         for i, p in enumerate(pictures)
     )
 

@@ -10,8 +10,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from unmask.render import charts, words
+from unmask.render import charts, shots, words
 from unmask.render.plain import dicts, mapping
+from unmask.render.terminal import FilmLine, Moments
 from unmask.render.view import show
 from unmask.report import Evidence, Finding, Label, Report
 
@@ -118,7 +119,12 @@ def detail(report: Report) -> RenderableType:
     if report.subject.sha256:
         head.add_row("sha256", Text(words.visible(report.subject.sha256)))
     parts: list[RenderableType] = [Text(""), Rule(Text(words.visible(report.subject.name), style="bold"), align="left")]
-    parts += [head, Text(""), *(_finding(f, words.grade(f, verdict)) for f in words.sorted_findings(report))]
+    parts += [
+        head,
+        Text(""),
+        FilmLine(report),
+        *(_finding(f, words.grade(f, verdict)) for f in words.sorted_findings(report)),
+    ]
     missing = words.not_examined(verdict)
     if missing:
         parts += [
@@ -143,7 +149,8 @@ def _finding(finding: Finding, grade: str) -> RenderableType:
     lines += [Text(text, style="dim") for text in shown[:MAX_FACTS]]
     if len(shown) > MAX_FACTS:
         lines.append(Text(f"and {len(shown) - MAX_FACTS} more: see --json or --html", style="dim"))
-    return Group(head, *(Padding(line, (0, 0, 0, _INDENT)) for line in lines))
+    moments = [Moments(e) for e in finding.evidence if e.kind == "frames"]
+    return Group(head, *(Padding(line, (0, 0, 0, _INDENT)) for line in lines), *moments)
 
 
 def _evidence(evidence: Evidence) -> str:
@@ -155,4 +162,7 @@ def _evidence(evidence: Evidence) -> str:
     if evidence.kind == "segments":
         times = [charts.span(s) for s in dicts(data.get("segments"))]
         return f"{title}: {', '.join(times[:MAX_TIMES])}{' …' if len(times) > MAX_TIMES else ''}" if times else ""
+    if evidence.kind == "frames":
+        when = ", ".join(picture.when for picture in shots.read(evidence))
+        return f"{title}: {when}" if when else ""
     return f"{title}: see the HTML report"

@@ -254,4 +254,5 @@ def extent(made: Curve) -> str:
 
 
 def _figure(value: float) -> str:
-    return charts.short(float(f"{value:.3g}"))
+    # A real minus sign does not end a line.
+    return charts.short(float(f"{value:.3g}")).replace("-", "−", 1)

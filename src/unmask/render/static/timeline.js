@@ -21,7 +21,7 @@
     if (minutes >= 60) return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${rest}`;
     return seconds < 600 ? `${minutes}:${rest}.${tenths % 10}` : `${minutes}:${rest}`;
   };
-  const figure = (value) => String(Number(value.toPrecision(3)));
+  const figure = (value) => String(Number(value.toPrecision(3))).replace("-", "−");
 
   // What the lanes say, read from the drawings themselves.
   const bars = [...board.querySelectorAll(".stretch")].map((bar) => ({
