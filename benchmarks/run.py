@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import films
 import inputs
+import live
 from measure import Cost, machine, median, process, repeated, say, told
 
 from unmask.models.store import has_model
@@ -246,6 +247,8 @@ def main() -> None:
     rows.append(cold_row("10 minutes of sound, cold, command line", recording, few, 6.0))
     rows.append(cold_row("60 s of 720p film with sound, all detectors, cold", film, few))
     rows += talk_rows(few, quick=arguments.quick)
+    seen = live.watched()
+    rows.append(Row(*live.shown(seen), *shown_of(seen.cost)))
     if not arguments.quick:
         say("… a hundred pictures, three ways (minutes)")
         rows += batch_rows(inputs.pictures(), few)

@@ -14,9 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pytest
 from faces_made import scene
 from media_made import write_film
 
+from unmask.detectors.face_swap.faces import FaceScore
+from unmask.faces.face import Face
 from unmask.live.settings import LiveSettings, read_settings
 
 TS = 188
@@ -29,13 +32,22 @@ def quick_settings(**windows: float) -> LiveSettings:
     return settings.model_copy(update={"windows": settings.windows.model_copy(update=short)})
 
 
-def talk(count: int, side: int = 120, size: tuple[int, int] = (240, 320)) -> list[np.ndarray]:
+def steady_network(monkeypatch: pytest.MonkeyPatch, score: float) -> None:
+    """face.swap's network answers ``score`` for every face: it does not know drawn ones."""
+
+    def answer(_rgb: np.ndarray, faces: list[Face]) -> list[FaceScore]:
+        return [FaceScore(face, score, np.zeros((10, 10), np.float32), 0.5) for face in faces]
+
+    monkeypatch.setattr("unmask.live.looks.score_faces", answer)
+
+
+def talk(count: int, side: int = 180, size: tuple[int, int] = (240, 320)) -> list[np.ndarray]:
     """Frames with one drawn face that sways a little, with noise."""
     rng = np.random.default_rng(11)
     frames = []
     for i in range(count):
-        x = 80 + round(6 * np.sin(i / 7))
-        picture = scene((x, 50, side), size=size).astype(np.int16)
+        x = 70 + round(6 * np.sin(i / 7))
+        picture = scene((x, 30, side), size=size).astype(np.int16)
         frames.append(np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8))
     return frames
 

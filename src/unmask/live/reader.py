@@ -168,7 +168,8 @@ class Reader(threading.Thread):
                 self._audio(packet, resampler, video is None, now)
 
     def _prepare(self, container: Any, video: Any | None, audio: Any | None) -> None:
-        self._finite = self.source.kind == "stream" and bool(container.duration) and container.duration > 0
+        # A film that lies on a server ends once; opening it again would only begin it anew.
+        self._finite = self.source.kind == "stream" and max(container.duration or 0, container.size or 0) > 0
         if self._finite:
             self._pace.paced = True
         self.inbox.has_picture, self.inbox.has_sound = video is not None, audio is not None
@@ -211,7 +212,7 @@ class Reader(threading.Thread):
         if self._fast:
             if moment < self._next - 1e-6:
                 return
-            self._next = moment + self._step
+            self._next = max(self._next + self._step, moment)
         if self._keeper is not None:
             self._keeper.frame(frame, moment)
         self.inbox.put(Look(moment, now, frame))

@@ -85,6 +85,7 @@ class Recorder:
         self._stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         self._count = 0
         self._streams: tuple[Any | None, Any | None] = (None, None)
+        self._last: dict[bool, int] = {}
         self._raw: Any | None = None
         self._raw_next = 0.0
         self._fresh: deque[Kept] = deque(maxlen=_PENDING)
@@ -102,7 +103,7 @@ class Recorder:
             self._ring.clear()
             self._fresh.clear()
             self._broken_off = self._file is not None
-            self._streams = (video, audio)
+            self._streams, self._last = (video, audio), {}
             self._raw = None
             if video is not None and video.codec_context.name in _RAW:
                 self._raw = _jpeg(video)
@@ -112,13 +113,14 @@ class Recorder:
         video = packet.stream is self._streams[0]
         if video and self._raw is not None:
             return
-        copy = kept(packet, now, video)
+        copy = kept(packet, now, video, self._last.get(video))
         if copy is not None:
+            self._last[video] = copy.dts
             self._keep(copy)
 
     def frame(self, frame: Any, now: float) -> None:
         """A decoded frame came; only uncompressed ones are kept this way."""
-        if self._raw is None or now < self._raw_next:
+        if self._raw is None or now < self._raw_next - _RAW_STEP / 10:
             return
         self._raw_next = now + _RAW_STEP
         picture = frame.reformat(width=self._raw.width, height=self._raw.height, format="yuvj420p")

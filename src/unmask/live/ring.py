@@ -11,6 +11,7 @@ from typing import Any
 import av
 
 MICRO = Fraction(1, 1_000_000)
+_AHEAD = 300_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +36,24 @@ class Kept:
         return packet
 
 
-def kept(packet: Any, now: float, video: bool) -> Kept | None:
-    """A copy of a demuxed packet; None where it has no time."""
+def kept(packet: Any, now: float, video: bool, last: int | None = None) -> Kept | None:
+    """A copy of a demuxed packet; None where it has no time.
+
+    Some containers leave out when the first pictures are decoded: they are then decoded right after each other, a
+    little before the first is shown. ``last``: ``dts`` of the packet before.
+    """
     base = packet.time_base
-    stamp = packet.dts if packet.dts is not None else packet.pts
-    if stamp is None or not base or not packet.size:
+    if (packet.dts is None and packet.pts is None) or not base or not packet.size:
         return None
 
-    def micro(value: int | None) -> int:
-        return int((stamp if value is None else value) * base * 1_000_000)
+    def micro(value: int) -> int:
+        return int(value * base * 1_000_000)
 
-    length = int((packet.duration or 0) * base * 1_000_000)
+    pts = micro(packet.dts if packet.pts is None else packet.pts)
+    guessed = pts - _AHEAD if last is None else min(last + 1, pts)
+    dts = guessed if packet.dts is None else micro(packet.dts)
     key = bool(packet.is_keyframe) or not video
-    return Kept(now, video, key, micro(packet.pts), micro(packet.dts), length, bytes(packet))
+    return Kept(now, video, key, pts, dts, micro(packet.duration or 0), bytes(packet))
 
 
 class PacketRing:

@@ -161,8 +161,8 @@ def _question(question: QuestionState) -> tuple[Text, Text, Text, Text]:
     style = _STYLES[question.status]
     raw = Text("" if question.raw is None else f"{question.raw:+.1f}", style=style, justify="right")
     text = question.reason.text
-    if question.raw is not None:
-        text += f", {min(question.windows, question.needed)} of {question.needed} windows in a row"
+    if question.raw is not None and question.windows < question.needed:
+        text += f", {question.windows} of {question.needed} windows so far"
     name = _NAMES.get(question.question, question.question)
     return Text(_SYMBOLS[question.status], style=style), Text(name), raw, Text(text, style=style)
 
