@@ -6,16 +6,18 @@ import csv
 import wave
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from unmask.detectors.voice_synthetic import detector
+from unmask.detectors.voice_synthetic import detector, quoted
 from unmask.detectors.voice_synthetic.detector import CARD, P, examine, pooled
 from unmask.detectors.voice_synthetic.windows import Heard, by_second, held_speech, listen, places, strongest_run
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
 from unmask.voices.speech import RATE, Speech
+from unmask.voices.words import Word, WordsError
 
 
 def spoken(segments: list[tuple[float, float]], duration: float) -> Speech:
@@ -158,3 +160,86 @@ def test_kit_voices_are_ordered(kit: Path) -> None:
     assert min(map(len, raws.values())) >= 12
     assert above.mean() > 0.85
     assert CARD.calibration is not None or CARD.strata
+
+
+# Words, and sound that is not as it should be --------------------------------------------------------------
+
+
+def told(finding: Finding) -> dict[str, dict[str, object]]:
+    return {e.title: dict(e.data or {}) for e in finding.evidence}
+
+
+@pytest.fixture
+def suspicious(voice: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A voice of some seconds, with a threshold so low that everything is a sign."""
+    monkeypatch.setattr(detector, "P", {**P, "report_above": -50.0})
+    return save(tmp_path / "a.wav", np.tile(voice, 3))
+
+
+def test_words_of_a_suspicious_stretch_are_quoted_and_change_no_score(
+    suspicious: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quoted, "transcriber", lambda: None)
+    without = ask(suspicious)
+    assert told(without)["Words spoken"]["value"] == "not read"
+    heard_words = [Word(0.5, 0.9, " <b>send"), Word(1.0, 1.4, " money</b>\x1b")]
+    monkeypatch.setattr(quoted, "transcriber", lambda: lambda waves, limit: [heard_words for _ in waves])
+    finding = ask(suspicious)
+    assert (finding.raw_score, finding.reason) == (without.raw_score, without.reason)
+    assert told(finding)["Words spoken"]["segments"][0]["label"] == "“<b>send money</b>”"  # type: ignore[index]
+
+
+def test_a_recogniser_that_fails_costs_the_words_alone(suspicious: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(waves: object, limit: float) -> list[list[Word]]:
+        raise WordsError("It stopped.")
+
+    monkeypatch.setattr(quoted, "transcriber", lambda: fails)
+    finding = ask(suspicious)
+    assert finding.status == "ok" and told(finding)["Words spoken"]["value"] == "not read"
+
+
+def test_nothing_is_said_of_words_where_nothing_is_suspicious(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quoted, "transcriber", lambda: pytest.fail("asked"))
+    assert "Words spoken" not in told(ask(examples / "voice.flac"))
+
+
+def film(path: Path, picture: float, wave: np.ndarray | None) -> Path:
+    """A grey film of ``picture`` seconds with this sound, (samples,) at 16 kHz."""
+    with av.open(str(path), "w") as file:
+        pictures = file.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 64, "yuv420p"
+        sound = file.add_stream("aac", rate=RATE, layout="mono") if wave is not None else None
+        for _ in range(round(picture * 10)):
+            grey = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8), format="rgb24")
+            file.mux(pictures.encode(grey))
+        file.mux(pictures.encode(None))
+        if sound is not None and wave is not None:
+            frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], format="fltp", layout="mono")
+            frame.sample_rate = RATE
+            file.mux(sound.encode(frame))
+            file.mux(sound.encode(None))
+    return path
+
+
+def test_films_without_sound_and_with_sound_longer_than_the_picture(voice: np.ndarray, tmp_path: Path) -> None:
+    silent = ask(film(tmp_path / "a.mp4", 1.0, None))
+    assert (silent.status, silent.reason.code) == ("not_applicable", "audio.none")
+    longer = ask(film(tmp_path / "b.mp4", 0.5, np.tile(voice, 3)))
+    assert longer.status == "ok"
+    segments = told(longer)["Speakers"]
+    assert segments
+
+
+def test_two_who_talk_at_once_and_music_between_speech_are_answered(voice: np.ndarray, tmp_path: Path) -> None:
+    import soxr
+
+    other = np.resize(soxr.resample(voice, RATE, RATE * 1.25), voice.size)  # another voice: faster and higher
+    both = save(tmp_path / "a.wav", 0.5 * np.tile(voice + other, 3))
+    assert ask(both).status in ("ok", "declined")
+    t = np.arange(4 * RATE) / RATE
+    music = 0.1 * sum(np.sin(2 * np.pi * f * t) for f in (220, 277, 330))
+    finding = ask(save(tmp_path / "b.wav", np.concatenate([np.tile(voice, 2), music, np.tile(voice, 2)])))
+    assert finding.status == "ok"
+    curve = next(e for e in finding.evidence if e.kind == "plot" and e.data is not None)
+    middle = 2 * voice.size / RATE + 2
+    assert curve.data is not None and not [x for x in curve.data["x"] if middle - 0.9 < float(x) < middle]  # type: ignore[union-attr,arg-type]

@@ -66,9 +66,10 @@ class VoiceNet(nn.Module):
         even: Tensor = (self.pool(mel) - self.shift) / self.spread
         return self.answer(self.drop(even)).float()[:, 0]
 
-    def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, samples) to ``score`` and ``distance``, (batch,) each."""
-        return self.answers(self.pool(self.mel(wave)))
+    def forward(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, samples) to ``score`` and ``distance``, (batch,) each, and ``layers``, what both rest on."""
+        pooled = self.pool(self.mel(wave))
+        return *self.answers(pooled), pooled
 
     def answers(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """``score`` and ``distance``, (batch,) each, of (batch, 2 * width) pooled layers."""

@@ -52,6 +52,10 @@ CARD: dict[str, Any] = {
     "output_texts": {
         "score": "log-odds of a machine's voice at the training's balance",
         "distance": "how unlike the training material it is; 1 is what one training clip in 200 exceeds",
+        "layers": (
+            "mean and deviation over time of the four layers' 512 channels: what the score is linear in, and what model "
+            "speakers-1 reads"
+        ),
     },
     "intended_use": (
         "Speech of which a two-second window is judged; many windows make a recording's answer. It recognises nobody."

@@ -5,19 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from unmask.card import own_card
+from unmask.detectors.voice_synthetic.quoted import quoted
+from unmask.detectors.voice_synthetic.turns import lanes, strongest, turns, whose
 from unmask.detectors.voice_synthetic.windows import HOP, SECONDS, Heard, by_second, listen, places, strongest_run
 from unmask.errors import UnsupportedMedia
 from unmask.evidence import fact, plot, segments
 from unmask.options import Options
 from unmask.report import Evidence, Finding
 from unmask.subject import Subject
+from unmask.voices.speakers import Turn
 from unmask.voices.speech import RATE, SEARCHED_SECONDS, STEP, Speech
 
 CARD = own_card(__file__)
 P = CARD.parameters
 
 
-def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - the common signature
+def examine(subject: Subject, options: Options) -> Finding:
     """Ask the network about two-second windows over the speech; see the card for the papers.
 
     ``raw_score`` is log-odds of a machine's voice, roughly -8 to 8: the mean of the windows, or of the strongest run
@@ -45,7 +48,10 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     if refusal:
         return CARD.declined(*refusal)
     heard = listen(wave, places(speech, P["least_speech"]), int(P["most_windows"]))
-    return _answer(heard, speech, subject.audio.duration)
+    found = turns(heard, speech, P)
+    finding = _answer(heard, speech, found, subject.audio.duration)
+    words = quoted(wave, _suspicious(heard, speech, finding), P, options)
+    return finding.model_copy(update={"evidence": (*finding.evidence, *words)}) if words else finding
 
 
 def _not_speech(speech: Speech) -> tuple[str, str] | None:
@@ -69,11 +75,12 @@ def _not_speech(speech: Speech) -> tuple[str, str] | None:
     return None
 
 
-def _answer(heard: Heard, speech: Speech, duration: float) -> Finding:
+def _answer(heard: Heard, speech: Speech, found: tuple[Turn, ...], duration: float) -> Finding:
     whole, part = pooled(heard)
     raw = max(whole, part)
     times, values = by_second(heard)
-    evidence = [*_stretches(times, values), _curve(times, values), *_facts(heard, speech, duration)]
+    evidence = [*_stretches(times, values), *lanes(found, heard, P["report_above"])]
+    evidence += [_curve(times, values), *_facts(heard, speech, duration)]
     if float(np.median(heard.distance)) > P["drift_limit"]:
         return CARD.declined(
             "drift.unlike_training",
@@ -84,9 +91,24 @@ def _answer(heard: Heard, speech: Speech, duration: float) -> Finding:
         return CARD.ok("voice.none", "The speech does not sound like a machine's.", raw_score=raw, evidence=evidence)
     if part > whole:
         first, last = _strongest_place(heard)
-        text = f"From {first:.0f} to {last:.0f} s the speech sounds like a machine's; the rest less so."
+        who = f" ({whose(found, first, last)})" if whose(found, first, last) else ""
+        text = f"From {first:.0f} to {last:.0f} s the speech{who} sounds like a machine's; the rest less so."
         return CARD.ok("voice.partly", text, raw_score=raw, evidence=evidence)
-    return CARD.ok("voice.signs", "The speech sounds like a machine's.", raw_score=raw, evidence=evidence)
+    text = "The speech sounds like a machine's."
+    if most := strongest(found, heard):
+        text = f"The speech sounds like a machine's, most of all {most[0]} (as from {most[1]:.0f} to {most[2]:.0f} s)."
+    return CARD.ok("voice.signs", text, raw_score=raw, evidence=evidence)
+
+
+def _suspicious(heard: Heard, speech: Speech, finding: Finding) -> list[tuple[float, float]]:
+    """Stretches whose words are worth reading, the gravest first; none where the finding gives no score."""
+    if finding.status != "ok":
+        return []
+    runs = sorted(_runs(*by_second(heard)), key=lambda run: -run[2] * (run[1] - run[0]))
+    found = [(start, end) for start, end, _ in runs if end - start >= P["words_shortest"]]
+    if not found and finding.reason.code != "voice.none":
+        found = sorted(speech.segments, key=lambda segment: segment[0] - segment[1])
+    return found
 
 
 def pooled(heard: Heard) -> tuple[float, float]:
@@ -104,17 +126,22 @@ def _strongest_place(heard: Heard) -> tuple[float, float]:
     return float(heard.starts[first]), float(heard.starts[first + length - 1] + SECONDS)
 
 
-def _stretches(times: np.ndarray, values: np.ndarray) -> list[Evidence]:
-    """Runs of seconds that sound synthetic, as segments."""
-    items: list[tuple[float, float, str]] = []
+def _runs(times: np.ndarray, values: np.ndarray) -> list[tuple[float, float, float]]:
+    """Runs of seconds that sound synthetic: start, end, mean log-odds."""
+    found: list[tuple[float, float, float]] = []
     run: list[tuple[float, float]] = []
     for second, value in [*zip(times.tolist(), values.tolist(), strict=True), (np.inf, -np.inf)]:
         if run and (value < P["report_above"] or second > run[-1][0] + HOP):
-            strength = float(np.mean([v for _, v in run]))
-            items.append((run[0][0], run[-1][0] + 1.0, f"sounds synthetic (log-odds {strength:.1f})"))
+            found.append((run[0][0], run[-1][0] + 1.0, float(np.mean([v for _, v in run]))))
             run = []
         if value >= P["report_above"]:
             run.append((second, value))
+    return found
+
+
+def _stretches(times: np.ndarray, values: np.ndarray) -> list[Evidence]:
+    """Runs of seconds that sound synthetic, as segments."""
+    items = [(a, b, f"sounds synthetic (log-odds {strength:.1f})") for a, b, strength in _runs(times, values)]
     if not items:
         return []
     text = "Here the speech sounds more like a machine's than like a person's. Single seconds are often wrong."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.models.runtime import open_model
 from unmask.voices.neutral import RATE, band, level
+from unmask.voices.speakers import placed
 from unmask.voices.speech import Speech
 
 MODEL = "voice-synthetic-1"
@@ -25,13 +26,15 @@ class Heard:
     """What the network said: a value for each window, by start in seconds.
 
     ``score``: log-odds of synthesis. ``distance``: how unlike the training material, 1 is its own limit. ``asked``:
-    how many windows hold speech in all; more than were judged where there were too many.
+    how many windows hold speech in all; more than were judged where there were too many. ``places``: (n, 64), where
+    each window's voice lies among voices (`unmask.voices.speakers`); (0, 64) where that was not asked.
     """
 
     starts: Numbers
     score: Numbers
     distance: Numbers
     asked: int
+    places: Numbers = field(default_factory=lambda: np.zeros((0, 64)))
 
 
 def places(speech: Speech, least_speech: float) -> Numbers:
@@ -69,6 +72,7 @@ def listen(wave: Wave, starts: Numbers, most: int) -> Heard:
         score=np.asarray([float(a["score"][0]) for a in answers]),
         distance=np.asarray([float(a["distance"][0]) for a in answers]),
         asked=int(starts.size),
+        places=placed(np.concatenate([a["layers"] for a in answers])),
     )
 
 

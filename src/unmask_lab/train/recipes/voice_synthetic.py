@@ -463,7 +463,7 @@ def write_model(net: VoiceNet, options: TrainOptions) -> None:
     export(
         net,
         {"wave": torch.from_numpy(made_voice()[None])},
-        ("score", "distance"),
+        ("score", "distance", "layers"),
         options.export,
         CARD | {"id": options.export.name.rpartition("-")[0], "version": options.export.name.rpartition("-")[2]},
         weights="int8",
