@@ -393,6 +393,12 @@ def test_many_lanes_become_one(reports: dict[str, Report]) -> None:
     assert "400 more not drawn" in page and rows[0] == "Speaker 1"
 
 
+def test_many_curves_stay_in_their_finding(reports: dict[str, Report]) -> None:
+    curve = next(e for e in reports["rich"].findings[0].evidence if e.kind == "plot")
+    page = report_page(with_evidence(reports["film"], [curve] * 11))
+    assert page.count("data-curve=") == 8 and "3 further curves below" in page
+
+
 def test_a_film_without_a_strip_has_its_picture_and_lanes(reports: dict[str, Report]) -> None:
     subject = reports["rich"].subject.model_copy(update={"strip": None})
     page = report_page(reports["rich"].model_copy(update={"subject": subject}))

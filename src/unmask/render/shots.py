@@ -113,10 +113,9 @@ def strip_store(pictures: list[Picture]) -> Markup:
     """The strip's pictures, once a page, as symbols that fill whatever place they are used in."""
     return Markup().join(
         Markup(
-            '<symbol id="strip-{0}" viewBox="0 0 {1} {2}" preserveAspectRatio="xMid{4} slice">'
+            '<symbol id="strip-{0}" viewBox="0 0 {1} {2}" preserveAspectRatio="xMidYMid slice">'
             '<image href="data:image/jpeg;base64,{3}" width="{1}" height="{2}"/></symbol>'
-            # Of a tall picture the upper part is kept: that is where heads are.
-        ).format(i, p.width, p.height, p.jpeg, "YMin" if p.height > p.width else "YMid")
+        ).format(i, p.width, p.height, p.jpeg)
         for i, p in enumerate(pictures)
     )
 
@@ -125,7 +124,8 @@ def strip(pictures: list[Picture], length: float) -> Markup:
     """The film as a row of pictures, each over its own stretch of time; fewer of them on a phone."""
     groups = []
     for most, kind in ((WIDE, "strip-wide"), (NARROW, "strip-narrow")):
-        step = -(-len(pictures) // most)
+        # Of tall pictures twice as many have room, whole.
+        step = -(-len(pictures) // (2 * most if pictures[0].height > pictures[0].width else most))
         chosen = list(range(step // 2, len(pictures), step))
         groups.append(Markup('<g class="{}">{}</g>').format(kind, _row(pictures, chosen, length)))
     said = f"{len(pictures)} frames of the film from {pictures[0].when} to {pictures[-1].when}"

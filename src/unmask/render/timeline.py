@@ -17,7 +17,7 @@ from unmask.render.plain import dicts, mapping, numbers, numeral
 from unmask.render.words import clock, visible
 from unmask.report import Evidence, Finding, Report
 
-MAX_ROWS, MAX_CURVES, MAX_NAME = 24, 12, 80
+MAX_ROWS, MAX_CURVES, MAX_NAME = 24, 8, 80
 """Rows and curves of one finding; further rows are drawn in one, further curves stand in the finding only."""
 
 CURVE_HEIGHT = 60
@@ -72,11 +72,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class Group:
-    """What one finding says over time."""
+    """What one finding says over time. ``left_out``: curves that stand in the finding only."""
 
     title: str
     rows: tuple[Row, ...]
     curves: tuple[Curve, ...]
+    left_out: int
 
 
 class Timeline:
@@ -118,8 +119,9 @@ def _group(finding: Finding, grade: str) -> Group:
         rest = rows[MAX_ROWS - 1 :]
         bars = [Bar(b.start, b.end, f"{row.name}: {b.text}", b.tone) for row in rest for b in row.bars]
         rows = [*rows[: MAX_ROWS - 1], Row(f"{len(rest)} more", bars)]
-    curves = itertools.islice((c for c in map(_curve, finding.evidence) if c is not None), MAX_CURVES)
-    return Group(visible(finding.about.title), tuple(rows), tuple(curves))
+    curves = tuple(c for c in map(_curve, finding.evidence) if c is not None)
+    left_out = max(0, len(curves) - MAX_CURVES)
+    return Group(visible(finding.about.title), tuple(rows), curves[:MAX_CURVES], left_out)
 
 
 def _rows(finding: Finding, grade: str) -> Iterator[Row]:
