@@ -330,3 +330,9 @@ def test_the_same_film_does_not_answer_another_challenge(tmp_path: Path) -> None
     events = challenge_events(growing(tmp_path / "closer.mp4"), "turn")
     judged = next(e for e in events if e.what in ("judged", "summary"))
     assert judged.outcome != "passed"
+
+
+def test_what_a_person_is_told() -> None:
+    mouth = Task("mouth", 9.0, amount=2.0)
+    assert mouth.text == "Open your mouth wide and close it, twice."
+    assert Task("turn", 9.0, "left", 27.0).text.startswith("Turn your head to your left")

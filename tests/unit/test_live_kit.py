@@ -20,7 +20,7 @@ FILMS = 11
 
 def strict() -> LiveSettings:
     settings = read_settings()
-    windows = {"swap_seconds": 6.0, "synthetic_seconds": 6.0, "synthetic_every": 1.4, "voice_seconds": 6.0}
+    windows = {"swap_seconds": 6.0, "synthetic_seconds": 6.0, "synthetic_every": 1.4, "voice_seconds": 3.0}
     counts = {"in_a_row": 1, "voice_least": 2, "voice_every": 1.0}
     return settings.model_copy(
         update={

@@ -383,3 +383,40 @@ def test_faces_appear_change_and_leave(monkeypatch: pytest.MonkeyPatch) -> None:
         events = crowd.take(Seen(i / 4, np.zeros((8, 8, 3), np.uint8), faces, 0, None, False))
         happened += [(event.what, event.face.status) for event in events]
     assert happened == [("appeared", "watching"), ("changed", "raised"), ("left", "raised")]
+
+
+def test_a_long_busy_stream_takes_no_more_memory_than_a_short_one() -> None:
+    """Looks at faces that come and go, four a second: what is kept after a while is what was kept before."""
+    import tracemalloc
+
+    from unmask.card import find_cards
+    from unmask.detectors.face_swap.faces import FaceScore
+    from unmask.live.looks import Seen, SeenFace
+
+    card = next(c for c in find_cards() if c.id == "face.swap")
+    crowd, verdicts = Crowd(card, least=4), Verdicts(read_settings().windows, ["face.swap"])
+    tracker, chance = EndlessTracker(), np.random.default_rng(1)
+    rgb, cells = np.zeros((8, 8, 3), np.uint8), np.zeros((10, 10), np.float32)
+
+    def play(first: int, last: int) -> int:
+        for i in range(first, last):
+            found = [face_at(300.0 * (k + 9 * (i // 40 % 50))) for k in range(1 + i // 40 % 3)]
+            known = tracker.update(found, i / 4)
+            faces = [
+                SeenFace(number, face, FaceScore(face, float(chance.normal()), cells, 0.5), None)
+                for number, face in known
+            ]
+            crowd.take(Seen(i / 4, rgb, tuple(faces), 0, None, False))
+            for number, face in known:
+                verdicts.add("face.swap", i / 4, float(face.score), number)
+            verdicts.close(i / 4)
+        return tracemalloc.get_traced_memory()[0]
+
+    play(0, 800)
+    tracemalloc.start()
+    half = play(800, 2_000)
+    whole = play(2_000, 3_600)
+    tracemalloc.stop()
+    assert whole - half < 150_000
+    assert verdicts.verdict().label == "no_sign_found"
+    assert len(crowd.states(3_600 / 4)) <= 9

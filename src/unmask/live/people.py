@@ -39,10 +39,12 @@ class Crowd:
     def __init__(self, card: Card, least: int) -> None:
         self._card, self._least = card, least
         self._faces: dict[int, _Face] = {}
+        self._time = 0.0
 
     def take(self, seen: Seen) -> list[FaceEvent]:
         """One look; what changed."""
         out = []
+        self._time = seen.time
         for one in seen.faces:
             known = self._faces.setdefault(one.number, _Face(one, seen.time))
             known.seen, known.time = one, seen.time
@@ -68,8 +70,9 @@ class Crowd:
         return out
 
     def states(self, time: float) -> tuple[FaceState, ...]:
-        """The faces seen in the last look, by number."""
-        return tuple(self._state(f, time) for _, f in sorted(self._faces.items()) if time - f.time <= GONE_AFTER)
+        """The faces of the last looks, by number."""
+        shown = (f for _, f in sorted(self._faces.items()) if self._time - f.time <= GONE_AFTER)
+        return tuple(self._state(face, time) for face in shown)
 
     def _state(self, known: _Face, time: float) -> FaceState:
         values = known.recent.values(time)

@@ -34,7 +34,9 @@ _NO_PROOF = (
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    seen: Seen
+    """A look at rest, without the picture: 64 of them would be large."""
+
+    time: float
     face: SeenFace
 
 
@@ -91,11 +93,11 @@ class Conductor:
             if seen.time - self._waiting_since > self._p.rest_wait:
                 return self._give_up(seen.time)
             return []
-        self._calm.append(_Moment(seen, face))
-        if seen.time - self._calm[0].seen.time < self._p.rest_seconds or len(self._calm) < 4:
+        self._calm.append(_Moment(seen.time, face))
+        if seen.time - self._calm[0].time < self._p.rest_seconds or len(self._calm) < 4:
             return []
         if self._rest is None:
-            self._rest = self._reference()
+            self._rest = self._reference(seen)
         return self._issue(seen.time)
 
     def _calm_face(self, face: SeenFace) -> bool:
@@ -104,14 +106,13 @@ class Conductor:
             return False
         return abs(yaw) <= self._p.rest_yaw and abs(pitch) <= self._p.rest_pitch
 
-    def _reference(self) -> Rest:
+    def _reference(self, seen: Seen) -> Rest:
         meshes = [m.face.mesh for m in self._calm if m.face.mesh is not None]
         scores = [m.face.score.score for m in self._calm if m.face.score is not None]
-        last = self._calm[-1]
         return Rest(
             geometry.middle_mesh(meshes),
             float(np.median(scores)) if scores else None,
-            crop(last.seen.rgb, last.face.face, CROP),
+            crop(seen.rgb, self._calm[-1].face.face, CROP),
         )
 
     def _give_up(self, time: float) -> list[ChallengeEvent]:

@@ -42,7 +42,7 @@ class Task:
             "nod": f"Look {self.side}, then at the camera again.",
             "closer": "Come closer to the camera.",
             "cover": f"Cover the {self.side} half of your face with your hand (your {self.side}).",
-            "mouth": f"Open your mouth wide and close it, {_TIMES[max(1, int(self.amount))]}.",
+            "mouth": f"Open your mouth wide and close it, {_TIMES.get(int(self.amount), '')}.",
             "words": f"Read aloud: {' '.join(self.words)}.",
         }[self.name]
 
