@@ -1,0 +1,1 @@
+"""Whether mouth and sound go together, and how far apart in time."""
