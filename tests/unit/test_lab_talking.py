@@ -350,10 +350,20 @@ def test_overlap_and_marked_stretches() -> None:
     assert films.segments_of(card.ok("x", "y", 1.0)) == []
 
 
-@pytest.mark.parametrize(("value", "said"), [("+0.12 s", 0.12), ("-0.3", -0.3), ("none", None)])
+@pytest.mark.parametrize(("value", "said"), [("+120 ms", 0.12), ("-0.3 s", -0.3), ("none", None)])
 def test_offsets_are_read_from_facts(value: str, said: float | None) -> None:
     card = next(card for card in find_cards() if card.id == "face.swap")
-    assert films_report.offset_of(card.ok("x", "y", 1.0, [evidence.fact("Offset", value, "lips")])) == said
+    assert (
+        films_report.offset_of(card.ok("x", "y", 1.0, [evidence.fact("Offset of the sound, face 1", value, "lips")]))
+        == said
+    )
+
+
+def test_facts_are_numbers_by_name_the_largest_of_all_faces() -> None:
+    card = next(card for card in find_cards() if card.id == "face.swap")
+    told = [evidence.fact(f"Face {i}: change of the skin", f"{i}.5 times that of before", "x") for i in (1, 3, 2)]
+    told += [evidence.fact("Agreement by accident, face 1", "2.50%", "x"), evidence.fact("Faces", "none", "x")]
+    assert films.facts_of(card.ok("x", "y", 1.0, told)) == {"change of the skin": 3.5, "Agreement by accident": 2.5}
 
 
 def test_speech_of_others_is_as_long_as_asked(tiny_kit: Path) -> None:

@@ -108,6 +108,7 @@ def eval_films(
     copy: Annotated[list[str] | None, typer.Option(help="Scan only films of these compressions.")] = None,
     part: Annotated[str, typer.Option(help="I/N: scan the I-th of every N films, for runs side by side.")] = "1/1",
     scan: Annotated[bool, typer.Option(help="Scan; --no-scan makes the tables from what is kept.")] = True,
+    report: Annotated[bool, typer.Option(help="Make the tables; --no-report scans only.")] = True,
     scores: Annotated[Path | None, typer.Option(help="Write all scores, curves and facts here (JSON).")] = None,
     into: Annotated[Path | None, typer.Option(help="Put the tables between the markers of this document.")] = None,
     rounds: Annotated[int, typer.Option(min=0, help="Bootstrap rounds.")] = 200,
@@ -120,6 +121,8 @@ def eval_films(
         scanned = films.scan_films(folder, out, only or (), again, copies=copy or (), part=_part(part))
         for n, (path, seconds) in enumerate(scanned, 1):
             typer.echo(f"{n}: {path} {seconds:.1f} s", err=True)
+    if not report:
+        return
     judged = films.load(folder, out)
     if scores is not None:
         films.write_scores(scores, judged)

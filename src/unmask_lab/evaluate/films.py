@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -28,6 +29,9 @@ from unmask_lab.forge.talking.making import TalkingRow
 MODELS = Path(__file__).parents[2] / "unmask" / "models"
 LANES = ("Faces through the film", "Digital silence", "Damaged stretches", "Repeating pieces")
 """Titles of segments that say what is in a film, not what is suspicious."""
+
+MEASURING = ("video.temporal", "video.lipsync")
+"""Detectors without a score whose facts are numbers about the people of a film."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def scan_films(
                 scanners[todo] = Scanner(Options(only=todo, workers=1), isolation)
             report = scanners[todo].scan(folder / row.path)
             by_id = {card.id: card for card in cards}
+            # Another run may have asked other detectors in the meantime.
+            kept = _kept(results, row)
             for finding in report.findings:
                 code = code_of(by_id[finding.detector], row) if finding.detector in by_id else ""
                 kept[finding.detector] = {"code": code, "finding": finding.model_dump(mode="json")}
@@ -92,7 +98,7 @@ def scan_films(
 
 
 def asked(only: Sequence[str] = ()) -> list[Card]:
-    """The cards of the detectors that may move a verdict about a film, or of those named.
+    """The cards of the detectors that may move a verdict about a film or measure its people, or of those named.
 
     Raises:
         LabError: ``eval.nobody``.
@@ -101,7 +107,7 @@ def asked(only: Sequence[str] = ()) -> list[Card]:
     if only:
         chosen = [c for c in cards if any(c.id == name or c.id.startswith(f"{name}.") for name in only)]
     else:
-        chosen = [c for c in cards if c.scored or c.labels]
+        chosen = [c for c in cards if c.scored or c.labels or c.id in MEASURING]
     if not chosen:
         raise LabError("eval.nobody", f"No detector of films is called {', '.join(only)}.")
     return [card for card in chosen if card.accepts("video", "mp4")]
@@ -193,6 +199,18 @@ def curve_of(finding: Finding) -> tuple[list[float], list[float]] | None:
             if series:
                 return _numbers(data["x"]), _numbers(series[0]["y"])
     return None
+
+
+def facts_of(finding: Finding) -> dict[str, float]:
+    """The facts that begin with a number, by name; of several faces the largest number."""
+    out: dict[str, float] = {}
+    for evidence in finding.evidence:
+        data = evidence.data or {}
+        found = re.match(r"[+-]?\d+(?:\.\d+)?", str(data.get("value", ""))) if evidence.kind == "fact" else None
+        if found:
+            name = re.sub(r"^Face \d+: |, face \d+$", "", str(data["name"]))
+            out[name] = max(out.get(name, float("-inf")), float(found[0]))
+    return out
 
 
 def _numbers(values: object) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from operator import methodcaller
 
 import numpy as np
@@ -10,10 +11,18 @@ import numpy as np
 from unmask.card import find_cards
 from unmask.report import Finding
 from unmask_lab.evaluate import metrics
-from unmask_lab.evaluate.films import Judged, curve_of, overlap, segments_of
+from unmask_lab.evaluate.films import MEASURING, Judged, curve_of, facts_of, overlap, segments_of
 from unmask_lab.evaluate.metrics import Floats
 
 COMPRESSIONS = ("light", "medium", "heavy")
+GROUPS = {
+    "all swaps": ("swap_",),
+    "all changed faces": ("swap_", "reenact", "lips"),
+    "all public deepfakes": ("public",),
+}
+LEAST_PEOPLE = 3
+"""Of fewer people no interval is told."""
+
 Number = Callable[[Judged], float | None]
 ROUNDS = 200
 
@@ -40,6 +49,8 @@ def blocks(judged: Sequence[Judged], rounds: int = ROUNDS) -> Iterator[str]:
         table = _areas(judged, f"`{name}`", methodcaller("raw", name), rounds)
         if table:
             yield table
+    for name, fact in measures(judged):
+        yield _areas(judged, f"`{name}`: {fact}", partial(measure, name, fact), rounds)
     yield _areas(judged, "The verdict's likelihood ratio", lambda one: one.verdict.likelihood_ratio, rounds)
     for name, number in BASELINES.items():
         yield _areas(judged, f"Baseline: {name}", number, rounds)
@@ -52,6 +63,18 @@ def detectors(judged: Sequence[Judged]) -> list[str]:
     """Scored detectors that gave a number about some film, by id."""
     scored = {card.id for card in find_cards() if card.scored}
     return sorted({name for one in judged for name in one.findings if name in scored and one.raw(name) is not None})
+
+
+def measures(judged: Sequence[Judged]) -> list[tuple[str, str]]:
+    """Detectors without a score, and the facts of theirs that are numbers."""
+    found = {(n, fact) for one in judged for n in MEASURING if n in one.findings for fact in facts_of(one.findings[n])}
+    return sorted(found)
+
+
+def measure(name: str, fact: str, one: Judged) -> float | None:
+    """A fact's number; of an offset only how large it is."""
+    value = facts_of(one.findings[name]).get(fact) if name in one.findings else None
+    return abs(value) if value is not None and fact.startswith("Offset") else value
 
 
 def bona_fide(one: Judged) -> bool:
@@ -69,13 +92,24 @@ def families(judged: Sequence[Judged]) -> list[str]:
     return sorted(names, key=lambda name: (name.startswith("public"), name))
 
 
+def grouped(judged: Sequence[Judged]) -> Iterator[tuple[str, list[Judged]]]:
+    """The forged films by family, and then those of several families together."""
+    names = families(judged)
+    for name in names:
+        yield name, [one for one in judged if one.row.family == name]
+    for title, begins in GROUPS.items():
+        among = [name for name in names if name.startswith(begins)]
+        if len(among) > 1:
+            yield f"**{title}**", [one for one in judged if one.row.family in among]
+
+
 def _counts(judged: Sequence[Judged]) -> str:
     real, forged = [o for o in judged if not o.row.forged], [o for o in judged if o.row.forged]
     people = {o.row.person for o in judged if _head(o)}
     test = {o.row.person for o in judged if _head(o) and o.row.half == "test"}
-    partial = sum(o.row.partial == "yes" for o in forged)
+    parts = sum(o.row.partial == "yes" for o in forged)
     return (
-        f"{len(judged)} films: {len(real)} untouched, {len(forged)} forged ({partial} of them only in a stretch), of "
+        f"{len(judged)} films: {len(real)} untouched, {len(forged)} forged ({parts} of them only in a stretch), of "
         f"{len(people)} talking heads ({len(test)} of them in the test half)."
     )
 
@@ -114,8 +148,7 @@ def _found(judged: Sequence[Judged]) -> str:
         "| forged by | methods | " + " | ".join(COMPRESSIONS) + " | by |",
         "|---|---|" + "---|" * (len(COMPRESSIONS) + 1),
     ]
-    for family in families(judged):
-        some = [one for one in judged if one.row.family == family]
+    for family, some in grouped(judged):
         cells = []
         for copy in COMPRESSIONS:
             labels = [one.verdict.label for one in some if one.row.compression == copy]
@@ -123,7 +156,8 @@ def _found(judged: Sequence[Judged]) -> str:
             loud = likely + sum(label == "suspicious" for label in labels)
             cells.append(f"{loud} ({likely}) of {len(labels)}")
         by = sorted({name for one in some for name in one.verdict.decided_by})
-        lines.append(f"| {family} | {some[0].row.methods} | " + " | ".join(cells) + f" | {', '.join(by) or '–'} |")
+        methods = "/".join(sorted({one.row.methods for one in some}))
+        lines.append(f"| {family} | {methods} | " + " | ".join(cells) + f" | {', '.join(by) or '–'} |")
     return "\n".join(lines)
 
 
@@ -136,17 +170,16 @@ def _areas(judged: Sequence[Judged], title: str, number: Number, rounds: int) ->
     lines = [
         f"**{title}: AUC** ({answered} of {len(real)} untouched copies answered).",
         "",
-        "| forged by | " + " | ".join(COMPRESSIONS) + " | test people, all copies | answered |",
-        "|---|" + "---|" * (len(COMPRESSIONS) + 2),
+        "| forged by | " + " | ".join(COMPRESSIONS) + " | test people, all copies | above its twin | answered |",
+        "|---|" + "---|" * (len(COMPRESSIONS) + 3),
     ]
-    for family in families(judged):
-        some = [one for one in judged if one.row.family == family]
+    for family, some in grouped(judged):
         said = sum(number(one) is not None for one in some)
         if not said:
             continue
         cells = [_area(some, real, number, rounds, (copy,)) for copy in COMPRESSIONS]
         test = [[one for one in group if one.row.half == "test"] for group in (some, real)]
-        cells.append(_area(test[0], test[1], number, rounds, COMPRESSIONS))
+        cells += [_area(test[0], test[1], number, rounds, COMPRESSIONS), _raised(some, real, number)]
         lines.append(f"| {family} | " + " | ".join(cells) + f" | {said} of {len(some)} |")
     return "\n".join(lines)
 
@@ -166,8 +199,18 @@ def _area(forged: Sequence[Judged], real: Sequence[Judged], number: Number, roun
         known = [one for one in each if not np.isnan(one)]
         return float(np.mean(known)) if known else float("nan")
 
-    found = metrics.bootstrap(measure, people, rounds)
-    return f"{found} (n {int(truth.sum())}/{int((~truth).sum())})"
+    several = min(len(set(people[truth])), len(set(people[~truth]))) >= LEAST_PEOPLE
+    found = metrics.bootstrap(measure, people, rounds if several else 0)
+    text = str(found) if several else str(found).split(" ", maxsplit=1)[0]
+    return f"{text} (n {int(truth.sum())}/{int((~truth).sum())})"
+
+
+def _raised(forged: Sequence[Judged], real: Sequence[Judged], number: Number) -> str:
+    """How many of the forged films lie above the untouched copy of the same piece, and by how much (median)."""
+    twins = {(one.row.parent, one.row.compression): number(one) for one in real}
+    pairs = [(number(one), twins.get((one.row.parent, one.row.compression))) for one in forged]
+    more = [a - b for a, b in pairs if a is not None and b is not None]
+    return f"{sum(d > 0 for d in more)} of {len(more)} ({np.median(more):+.3g})" if more else "–"
 
 
 def _auc(values: Floats, truth: np.ndarray) -> float:
@@ -176,7 +219,7 @@ def _auc(values: Floats, truth: np.ndarray) -> float:
 
 def _places(judged: Sequence[Judged]) -> str:
     """Where in time: films forged in a stretch only."""
-    partial = [one for one in judged if one.row.partial == "yes" and one.row.stretch is not None]
+    some_parts = [one for one in judged if one.row.partial == "yes" and one.row.stretch is not None]
     lines = [
         "**Where in time, films forged in a stretch only.** IoU of the stretches that a finding marks with the true "
         "one (0 where none is marked); beside it the IoU of the whole film; AUC of a finding's curve inside against "
@@ -187,7 +230,7 @@ def _places(judged: Sequence[Judged]) -> str:
     ]
     for name in detectors(judged):
         for family in families(judged):
-            some = [one for one in partial if one.row.family == family and one.raw(name) is not None]
+            some = [one for one in some_parts if one.row.family == family and one.raw(name) is not None]
             if some:
                 lines.append(_place_row(name, family, some))
     return "\n".join(lines) if len(lines) > 4 else ""
@@ -246,13 +289,13 @@ def _asked(one: Judged) -> bool:
 
 
 def offset_of(finding: Finding) -> float | None:
-    """Seconds by which the sound comes too late, as the finding states it; None where it states none."""
+    """Seconds by which the sound comes too late, as the finding's first such fact states it; None: it states none."""
     for evidence in finding.evidence:
         data = evidence.data or {}
-        if evidence.kind == "fact" and "offset" in str(data.get("name", "")).lower():
-            word = str(data.get("value", "")).split(" ")[0].replace("+", "").replace("−", "-")
+        if evidence.kind == "fact" and str(data.get("name", "")).startswith("Offset"):
+            number, _, unit = str(data.get("value", "")).partition(" ")
             try:
-                return float(word)
+                return float(number) / (1000 if unit == "ms" else 1)
             except ValueError:
                 return None
     return None
