@@ -33,7 +33,8 @@ CARD: dict[str, Any] = {
     "intended_use": "Telling within one recording where the speaker changes.",
     "advised_against": "Telling who somebody is, or comparing recordings: it is far too weak for that.",
     "data": (
-        "The kit's recordings were gathered from public repositories; none is distributed, and the weights hold no clip."
+        "The kit's recordings were gathered from public repositories; none is distributed, and the weights hold no "
+        "clip."
     ),
     "training": (
         "`unmask-lab train voice.speakers --kit KIT --with teacher=pretrained.pt`: a ridge regression (3000) from the "
@@ -51,9 +52,10 @@ CARD: dict[str, Any] = {
         "| both through telephone, Opus or another way | .132, .191 | .172, .192 |\n"
         "| one as it is, one not | .122, .191 | .154, .191 |\n"
         "\n"
-        "Made conversations (clips of one to three speakers in turns of two to four seconds, each as it is and through a "
-        "telephone or Opus), thresholds chosen on one half of the speakers, figures of the other, read with a model that "
-        "has not seen them: of 14 with one speaker 2 are split (one person in both forms, perhaps two under one name); of "
+        "Made conversations (clips of one to three speakers in turns of two to four seconds, each as it is and through "
+        "a telephone or Opus), thresholds chosen on one half of the speakers, figures of the other, read with a model "
+        "that has not seen them: of 14 with one speaker 2 are split (one person in both forms, perhaps two under one "
+        "name); of "
         "38 with two or three 28 are found to have several, 23 the right number, and 24.5 % of the speech is given to "
         "the wrong speaker."
     ),

@@ -53,8 +53,8 @@ CARD: dict[str, Any] = {
         "score": "log-odds of a machine's voice at the training's balance",
         "distance": "how unlike the training material it is; 1 is what one training clip in 200 exceeds",
         "layers": (
-            "mean and deviation over time of the four layers' 512 channels: what the score is linear in, and what model "
-            "speakers-1 reads"
+            "mean and deviation over time of the four layers' 512 channels: what the score is linear in, and what "
+            "model speakers-1 reads"
         ),
     },
     "intended_use": (

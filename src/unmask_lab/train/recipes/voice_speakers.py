@@ -67,9 +67,12 @@ class Teacher:
             part.load_state_dict({k[len(name) :]: v for k, v in state.items() if k.startswith(name)})
         self.mel = torch.from_numpy(mel_filters(bands=40))
 
-    @torch.no_grad()
     def __call__(self, wave: Floats) -> Floats:
         """The speaker's numbers; not a log, and at -30 dB below full scale, as this network was trained."""
+        with torch.no_grad():
+            return self._answer(wave)
+
+    def _answer(self, wave: Floats) -> Floats:
         x = torch.from_numpy(np.ascontiguousarray(wave, np.float32))
         x = x * (10**-1.5 / (x.square().mean().sqrt() + 1e-6))
         window = torch.hann_window(400)
@@ -133,7 +136,7 @@ def ways(i: int, wave: Floats, rng: Generator) -> Floats:
 def layers_of(wave: Floats) -> Floats:
     """(4096,) as the product computes it for one window; a clip that ends early is repeated."""
     window = level(band(np.resize(wave, SIZE)))
-    return open_model(MODEL).run({"wave": window[None]})["layers"][0]
+    return np.asarray(open_model(MODEL).run({"wave": window[None]})["layers"][0], np.float32)
 
 
 def fit(layers: Floats, wanted: Floats) -> Reading:
