@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from faces_made import Picture, scene
+from media_made import write_film
 
 from unmask.detectors.face_swap.film_evidence import TrackScore
 from unmask.detectors.image_synthetic.detector import CARD as SYNTHETIC
@@ -152,3 +153,141 @@ def test_black_frames_are_declined(tmp_path: Path) -> None:
     black = film(tmp_path / "a.mp4", [np.zeros((240, 320, 3), np.uint8)] * 12)
     assert examine(black, Options()).reason.code == "synthetic.flat"
     assert examine_film(black, SYNTHETIC, lambda _: pytest.fail("asked"), lambda _: False).status == "declined"
+
+
+# Odd films: each gives people, or a reason; never a traceback.
+
+
+def asked(subject: Subject) -> tuple[str, str]:
+    """Status and reason of face.swap."""
+    from unmask.detectors.face_swap.detector import examine
+
+    found = examine(subject, Options())
+    return found.status, found.reason.code
+
+
+def test_a_face_behind_something_for_a_second_goes_on(tmp_path: Path) -> None:
+    pictures = [scene((200 + i, 120, 180)) for i in range(50)]
+    for i in range(18, 32):
+        pictures[i] = scene()
+    people = film(tmp_path / "a.mp4", pictures).people
+    assert not people.cuts and len(people.tracks) == 1
+    one = people.tracks[0]
+    assert one.start == 0.0 and one.end > 4.5 and people.persons[0].share < 0.8
+    assert not any(1.8 <= t < 3.2 for t in one.times)
+
+
+def test_who_comes_back_after_a_cut_has_the_same_number(tmp_path: Path) -> None:
+    first = [scene((40 + i, 120, 180)) for i in range(20)]
+    away = [np.full_like(first[0], 235)] * 6
+    back = [np.maximum(scene((300, 100, 200)), 40) for _ in range(20)]
+    people = film(tmp_path / "a.mp4", [*first, *away, *back]).people
+    assert len(people.tracks) == 2 and len(people.persons) == 1 and people.compared
+    (one,) = people.persons
+    assert one.number == 1 and [t.person for t in one.tracks] == [1, 1]
+    assert one.share == pytest.approx(sum(people.share(t) for t in people.tracks))
+    assert 0 < one.sharpness < 1 and one.size > 60 and len(one.glimpses) == one.seen
+
+
+def test_of_a_crowd_twenty_are_followed(tmp_path: Path) -> None:
+    places = [(20 + 250 * c, 10 + 140 * r, 130) for r in range(5) for c in range(5)]
+    people = film(tmp_path / "a.mp4", [scene(*places, size=(720, 1280))] * 5, rate=10).people
+    assert people.times.size == 2 and people.crowded == 2
+    for time in people.times:
+        assert sum(time in track.times for track in people.tracks) == 20
+    for person in people.persons:
+        assert len({t for track in person.tracks for t in track.times}) == person.seen, "nobody is in two places"
+
+
+def test_memory_for_pictures_of_faces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unmask.films import people as module
+
+    monkeypatch.setattr(module, "PIXEL_BYTES", 20 * 448 * 448 * 3)
+    found = module._Found(1)
+    rgb = np.zeros((1000, 2000, 3), np.uint8)
+    points = np.zeros((6, 2), np.float32)
+    pair = [Face((x, 300.0, 400.0, 400.0), points, 0.9, 0.9, 0.1) for x in (100.0, 1200.0)]
+    for i in range(60):
+        found.add(i / 3, pair if i < 30 else pair[:1], rgb)
+        assert sum(g.rgb.nbytes for t in found.tracks.values() for g in t.glimpses) <= module.PIXEL_BYTES
+    people = found.people(())
+    assert [len(t.times) for t in people.tracks] == [60, 30] and all(t.glimpses for t in people.tracks)
+
+
+def test_a_cartoon_breaks_nothing(tmp_path: Path) -> None:
+    import cv2
+
+    pictures = []
+    for i in range(12):
+        page = np.full((360, 480, 3), (250, 240, 200), np.uint8)
+        cv2.circle(page, (200 + i, 180), 110, (255, 205, 148), -1)
+        for x in (160, 240):
+            cv2.circle(page, (x + i, 150), 30, (255, 255, 255), -1)
+            cv2.circle(page, (x + i, 155), 12, (20, 20, 20), -1)
+        cv2.ellipse(page, (200 + i, 230), (50, 22), 0, 0, 180, (180, 30, 40), -1)
+        pictures.append(page)
+    assert asked(film(tmp_path / "a.mp4", pictures))[1] in (
+        "swap.no_face",
+        "swap.no_clear_face",
+        "drift.unlike_training",
+        "swap.none",
+    )
+
+
+@pytest.mark.parametrize(
+    "pictures", [[np.zeros((240, 320, 3), np.uint8)] * 12, [scene()] * 12], ids=["black", "nobody"]
+)
+def test_nobody_in_black_frames_and_empty_rooms(tmp_path: Path, pictures: list[Picture]) -> None:
+    subject = film(tmp_path / "a.mp4", pictures)
+    assert asked(subject) == ("not_applicable", "swap.no_face")
+    assert subject.people.tracks == () == subject.people.persons and subject.people.times.size > 0
+
+
+def test_one_frame_is_too_little(tmp_path: Path) -> None:
+    subject = film(tmp_path / "a.mp4", [scene((200, 100, 220))])
+    assert len(subject.people.persons) == 1 and subject.people.persons[0].share == 1.0
+    assert asked(subject) == ("declined", "swap.no_clear_face")
+
+
+@pytest.mark.parametrize(("rate", "count"), [(5, 15), (240, 480)])
+def test_slow_and_fast_films_have_one_person(tmp_path: Path, rate: int, count: int) -> None:
+    one, other = scene((200, 100, 220)), scene((204, 100, 220))
+    people = film(tmp_path / "a.mp4", [one if i % 8 < 4 else other for i in range(count)], rate).people
+    assert len(people.tracks) == 1 and people.persons[0].share == 1.0
+    assert 5 <= people.times.size <= 10
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_turned_films_are_looked_at_upright(tmp_path: Path, turn: int) -> None:
+    upright = scene((100, 60, 220), size=(480, 360))
+    coded = np.ascontiguousarray(np.rot90(upright, turn // 90))
+    subject = Subject(write_film(tmp_path / "a.mp4", [coded] * 8, fps=10, rotation=-turn))
+    assert subject.video.rotation == turn
+    (one,) = subject.people.tracks
+    x, y, w, h = one.boxes[0]
+    assert np.allclose((x + w / 2, y + h / 2), (210, 180), atol=26)
+
+
+def test_vertical_and_interlaced_films(tmp_path: Path) -> None:
+    vertical = Subject(write_film(tmp_path / "v.mp4", [scene((60, 200, 220), size=(640, 360))] * 8, fps=10))
+    assert len(vertical.people.persons) == 1
+    flags = {"flags": "+ilme+ildct"}
+    fields = write_film(tmp_path / "i.mp4", [scene((200, 100, 220))] * 8, "mpeg2video", fps=25, options=flags)
+    subject = Subject(fields)
+    assert subject.video.interlaced and len(subject.people.persons) == 1
+
+
+def test_a_broken_index_and_a_damaged_middle(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.mkv", [scene((200 + i, 100, 220)) for i in range(40)], fps=10, gop=5)
+    whole = bytearray(path.read_bytes())
+    cut = tmp_path / "cut.mkv"
+    # Matroska's index (cues) lies at the end.
+    cut.write_bytes(bytes(whole[: len(whole) * 9 // 10]))
+    people = Subject(cut).people
+    assert len(people.persons) == 1 and people.persons[0].end > 2
+    third = len(whole) // 3
+    whole[third : third + len(whole) // 6] = bytes(len(whole) // 6)
+    hurt = tmp_path / "hurt.mkv"
+    hurt.write_bytes(bytes(whole))
+    people = Subject(hurt).people
+    assert len(people.persons) == 1 and people.persons[0].end > 3

@@ -25,10 +25,10 @@ LEAST_SIZE, LEAST_SHARPNESS, MOST_YAW = 32.0, 0.2, 50.0
 # Beyond this size a face gains nothing: the network sees it smaller.
 ENOUGH = 112.0
 
-JOIN = 0.8
+JOIN = 0.68
 """Mean distance (0..2) up to which appearances count as one person; see MODEL_CARD.md of face-identity-1."""
 
-BRIDGE, BRIDGE_SECONDS = 1.0, 2.0
+BRIDGE, BRIDGE_SECONDS = 0.9, 2.0
 """Distance up to which a face that was lost for so many seconds is the same one, if it comes back near by."""
 
 NEAR, ALIKE_SIZE, BLIND_OVERLAP = 1.5, 1.6, 0.3

@@ -64,6 +64,11 @@ class FaceTrack:
     person: int = 0
 
     @property
+    def face(self) -> int:
+        """The number that users see: the person's, or its own where nobody was compared."""
+        return self.person or self.number
+
+    @property
     def start(self) -> float:
         """Seconds of its first appearance."""
         return self.times[0]
@@ -115,6 +120,11 @@ class Person:
     number: int
     tracks: tuple[FaceTrack, ...]
     share: float
+
+    @property
+    def face(self) -> int:
+        """The number that users see."""
+        return self.number
 
     @property
     def start(self) -> float:

@@ -8,8 +8,8 @@ tensor.
 `Student` is the same network with every 3x3 convolution replaced by three of low rank. Papers: Y.-D. Kim, E. Park,
 S. Yoo, T. Choi, L. Yang, D. Shin: Compression of Deep Convolutional Neural Networks for Fast and Low Power Mobile
 Applications. ICLR 2016 (the three convolutions). X. Zhang, J. Zou, K. He, J. Sun: Accelerating Very Deep Convolutional
-Networks for Classification and Detection. PAMI 38, 2016 (ranks and factors from what faces look like inside the
-network, not from the weights alone).
+Networks for Classification and Detection. PAMI 38, 2016 (factors fitted to what goes through the network, errors of
+earlier layers included, not to the weights alone).
 """
 
 from __future__ import annotations
@@ -64,14 +64,20 @@ class Block(nn.Module):
         self.first: nn.Module = nn.Conv2d(before, after, 3, 2 if halves else 1, 0 if halves else 1)
         self.second: nn.Module = nn.Conv2d(after, after, kernel, 1, kernel // 2)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, before, h, w) to (n, after, h', w')."""
-        y = self.second(F.relu(self.first(x)))
+    def around(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The way around, and ``y`` as large as it."""
         if self.halves:
             x = F.avg_pool2d(x, 2, 2)
-            # Without padding the convolution gives one row and column less where the side is even.
-            y = F.pad(y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2]))
-            x = F.pad(x, (0, 0, 0, 0, 0, y.shape[1] - x.shape[1]))
+            # Without padding the convolution gives one row and column less where the side is even. Plain numbers keep
+            # the exported graph small.
+            (more, high, wide), (less, low, narrow) = ([int(n) for n in t.shape[1:]] for t in (y, x))
+            y = F.pad(y, (0, narrow - wide, 0, low - high))
+            x = F.pad(x, (0, 0, 0, 0, 0, more - less))
+        return x, y
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, before, h, w) to (n, after, h', w')."""
+        x, y = self.around(x, self.second(F.relu(self.first(x))))
         return F.relu(x + y)
 
 
@@ -87,10 +93,13 @@ class Teacher(nn.Module):
         )
         self.last = nn.Linear(256, VALUES, bias=False)
 
+    def begin(self, faces: Tensor) -> Tensor:
+        """What goes into the first block, (n, 32, 35, 35)."""
+        return F.max_pool2d(F.relu(self.stem((faces - self.mean) / 256)), 3, 2)
+
     def inside(self, faces: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The answer, and what the `WATCHED` blocks give."""
-        x = F.max_pool2d(F.relu(self.stem((faces - self.mean) / 256)), 3, 2)
-        seen = {}
+        x, seen = self.begin(faces), {}
         for name, block in self.blocks.items():
             x = block(x)
             if name in WATCHED:
@@ -157,67 +166,80 @@ class LowRank(nn.Sequential):
         )
 
 
-def cut(teacher: Teacher, faces: Tensor, ranks: Mapping[int, int] = RANKS) -> Teacher:
-    """A student: factors follow from how ``faces`` run through the teacher; ``ranks`` by number of channels.
-
-    Its first layer is the teacher's and stays as it is.
-    """
-    planes = {name: _Planes(conv, *moments) for name, (conv, moments) in _watch(teacher, faces).items()}
+def empty_student(ranks: Mapping[int, int] = RANKS) -> Teacher:
+    """A student whose weights are to be loaded."""
     student = Teacher()
-    student.load_state_dict(teacher.state_dict())
-    for name, block in student.blocks.items():
-        block.first, block.second = (planes[f"{name}.{which}"].factors(ranks) for which in ("first", "second"))
-    student.requires_grad_(True)
+    for block in student.blocks.values():
+        for which in ("first", "second"):
+            conv: Any = getattr(block, which)
+            setattr(block, which, LowRank(conv, ranks[conv.in_channels], ranks[conv.out_channels]))
     student.stem.requires_grad_(False)
     return student
 
 
-def _watch(teacher: Teacher, faces: Tensor) -> dict[str, tuple[Any, list[Tensor]]]:
-    """Each convolution of the blocks, with the second moments of its inputs and outputs and the outputs' mean."""
-    sums: dict[str, list[Tensor]] = {}
+def cut(teacher: Teacher, faces: Tensor, ranks: Mapping[int, int] = RANKS) -> Teacher:
+    """A student, one convolution after the other, each fitted to what ``faces`` do in the teacher.
 
-    def note(name: str, given: Tensor, out: Tensor) -> None:
-        x, y = (t.double().transpose(0, 1).flatten(1) for t in (given, out))
-        new = [x @ x.T / x.shape[1], y @ y.T / y.shape[1], y.mean(1)]
-        sums[name] = [a + b for a, b in zip(sums[name], new, strict=True)] if name in sums else new
-
-    convs = {f"{n}.{w}": getattr(block, w) for n, block in teacher.blocks.items() for w in ("first", "second")}
-    hooks = [
-        conv.register_forward_hook(lambda _, given, out, name=name: note(name, given[0], out))
-        for name, conv in convs.items()
-    ]
-    parts = faces.split(32)
+    A fitted convolution sees what the student has made of the faces so far and must give what the teacher gives, so
+    that it mends the errors before it. ``ranks`` by number of channels. The first layer is the teacher's and stays as
+    it is.
+    """
+    student = Teacher()
+    student.load_state_dict(teacher.state_dict())
     with torch.no_grad():
-        for part in parts:
-            teacher(part)
-    for hook in hooks:
-        hook.remove()
-    return {name: (conv, [value / len(parts) for value in sums[name]]) for name, conv in convs.items()}
+        theirs = torch.cat([teacher.begin(part) for part in faces.split(64)])
+        ours = theirs
+        for name, block in teacher.blocks.items():
+            new: Any = student.blocks[name]
+            between = _over(block.first, theirs)
+            new.first = fitted(block.first, ours, between, ranks)
+            x, y = block.around(theirs, _over(lambda part, block=block: block.second(F.relu(part)), between))
+            theirs, inner = x + y, F.relu(_over(new.first, ours))
+            shape = _over(block.second, inner[:1]).shape
+            wanted = (theirs - block.around(ours, y)[0])[:, :, : shape[2], : shape[3]]
+            new.second = fitted(block.second, inner, wanted, ranks)
+            theirs, ours = F.relu(theirs), _over(new, ours)
+    return student
 
 
-class _Planes:
-    """The directions among a convolution's inputs and outputs, the strongest first."""
+def _over(layer: Any, x: Tensor) -> Tensor:
+    """The layer over all, a part at a time."""
+    return torch.cat([layer(part) for part in x.split(64)])
 
-    def __init__(self, conv: Any, inputs: Tensor, outputs: Tensor, mean: Tensor) -> None:
-        self.conv, self.mean = conv, mean
-        self.ways = torch.linalg.eigh(outputs - torch.outer(mean, mean))[1].flip(1)
-        values, vectors = torch.linalg.eigh(inputs)
-        # Channels that are always zero would be enlarged without end.
-        self.root = vectors * values.clamp_min(1e-4 * float(values.max())).sqrt()
-        self.core = torch.einsum("oikl,ij->ojkl", conv.weight.data.double(), self.root)
-        self.left = torch.linalg.eigh(torch.einsum("oikl,ojkl->ij", self.core, self.core))[1].flip(1)
 
-    def factors(self, ranks: Mapping[int, int]) -> LowRank:
-        """The three convolutions."""
-        inner, outer = ranks[self.conv.in_channels], ranks[self.conv.out_channels]
-        u, v = self.ways[:, :outer], self.left[:, :inner]
-        out = LowRank(self.conv, inner, outer)
-        squeeze, middle, widen = (m.weight.data for m in out)
-        squeeze.copy_((v.T @ torch.linalg.inv(self.root))[:, :, None, None])
-        middle.copy_(torch.einsum("oq,ojkl,jr->qrkl", u, self.core, v))
-        widen.copy_(u[:, :, None, None])
-        # What the outputs that are left out are on average stays.
-        bias = self.conv.bias.data.double()
-        rest = self.mean - bias
-        out[2].bias.data.copy_(bias + rest - u @ (u.T @ rest))
-        return out
+def fitted(conv: Any, x: Tensor, wanted: Tensor, ranks: Mapping[int, int], samples: int = 24000) -> LowRank:
+    """A convolution of low rank that comes nearest to ``wanted`` on ``x`` (reduced-rank ridge regression)."""
+    inner, outer = ranks[conv.in_channels], ranks[conv.out_channels]
+    out = LowRank(conv, inner, outer)
+    squeeze, middle, widen = out
+    squeeze.weight.copy_(_squeeze(conv, x, inner)[:, :, None, None])
+    cells = wanted.shape[2] * wanted.shape[3]
+    some = slice(0, max(96, samples // cells))
+    patches = F.unfold(squeeze(x[some]), conv.kernel_size, 1, conv.padding, conv.stride)
+    a = patches.transpose(1, 2).flatten(0, 1).double()
+    b = wanted[some].flatten(2).transpose(1, 2).flatten(0, 1).double()
+    if len(a) > samples:
+        rows = torch.randperm(len(a), generator=torch.Generator().manual_seed(1))[:samples]
+        a, b = a[rows], b[rows]
+    mean_a, mean_b = a.mean(0), b.mean(0)
+    a, b = a - mean_a, b - mean_b
+    gram = a.T @ a / len(a)
+    ridge = 1e-3 * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    solved = torch.linalg.solve(gram + ridge, a.T @ b / len(a))
+    ways = torch.linalg.eigh(solved.T @ gram @ solved)[1].flip(1)[:, :outer]
+    core = solved @ ways
+    middle.weight.copy_(core.T.reshape(middle.weight.shape))
+    widen.weight.copy_(ways[:, :, None, None])
+    widen.bias.copy_(mean_b - ways @ (core.T @ mean_a))
+    return out
+
+
+def _squeeze(conv: Any, x: Tensor, inner: int) -> Tensor:
+    """(inner, channels): the directions among the inputs that matter most to the convolution, each of unit size."""
+    flat = x[:: max(1, len(x) // 128)].transpose(0, 1).flatten(1).double()
+    values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])
+    # Channels that are always zero would be enlarged without end.
+    root = vectors * values.clamp_min(1e-4 * float(values.max())).sqrt()
+    core = torch.einsum("oikl,ij->ojkl", conv.weight.double(), root)
+    left = torch.linalg.eigh(torch.einsum("oikl,ojkl->ij", core, core))[1].flip(1)[:, :inner]
+    return left.T @ torch.linalg.inv(root)

@@ -1,4 +1,4 @@
-"""face.swap on a film: every face that is followed gets one score, the median over its moments."""
+"""face.swap on a film: every face gets one score, the median over the moments of all its appearances."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from unmask.card import Card
 from unmask.detectors.face_swap import film_evidence
 from unmask.detectors.face_swap.faces import crowd_score, score_faces
 from unmask.detectors.face_swap.film_evidence import TrackScore
-from unmask.films.people import FaceTrack, People
+from unmask.films.people import FaceTrack, People, Person
 from unmask.report import Finding
 from unmask.subject import Subject
 
@@ -29,7 +29,7 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
     if not people.tracks:
         return card.not_applicable("swap.no_face", "No face was found in the film, so there is none to examine.")
     shown = film_evidence.lanes(people, [])
-    scored = [one for one in (_score(track, p) for track in _longest(people, p)) if one is not None]
+    scored = [one for one in (_score(person, p) for person in _longest(people, p)) if one is not None]
     if not scored:
         text = (
             f"No face is at least {p['least_size']:.0f} pixels wide and sharp enough in {p['film_least_moments']:.0f} "
@@ -51,27 +51,28 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
         return card.ok("swap.none", text, raw_score=raw, evidence=shown)
     worst = max(known, key=lambda one: one.score)
     text = (
-        f"Face {worst.track.number} ({_when(worst.track)}) looks as if a part of it was blended in: its inner part and "
+        f"Face {worst.track.face} ({_when(worst.track)}) looks as if a part of it was blended in: its inner part and "
         "its surroundings differ in the way that swapped and reenacted faces do."
     )
     return card.ok("swap.signs", text, raw_score=raw, evidence=shown)
 
 
-def _longest(people: People, p: dict[str, float]) -> list[FaceTrack]:
+def _longest(people: People, p: dict[str, float]) -> list[Person]:
     """The faces that are seen most."""
-    return sorted(people.tracks, key=lambda track: -len(track.times))[: int(p["most_faces"])]
+    return sorted(people.persons, key=lambda person: -person.seen)[: int(p["most_faces"])]
 
 
-def _score(track: FaceTrack, p: dict[str, float]) -> TrackScore | None:
-    good = [g for g in track.glimpses if g.size >= p["least_size"] and g.face.sharpness >= p["least_sharpness"]]
+def _score(person: Person, p: dict[str, float]) -> TrackScore | None:
+    good = [g for g in person.glimpses if g.size >= p["least_size"] and g.face.sharpness >= p["least_sharpness"]]
     if len(good) < p["film_least_moments"]:
         return None
     said = [score_faces(g.rgb, [g.face])[0] for g in good]
     times = np.array([g.time for g in good])
     scores = np.array([one.score for one in said])
     distance = float(np.median([one.distance for one in said]))
-    return TrackScore(track, times, scores, distance, tuple(zip(good, said, strict=True)))
+    return TrackScore(person, times, scores, distance, tuple(zip(good, said, strict=True)))
 
 
-def _when(track: FaceTrack) -> str:
-    return f"{track.start:.1f} to {track.end:.1f} s"
+def _when(person: FaceTrack | Person) -> str:
+    several = f", in {len(person.tracks)} appearances" if isinstance(person, Person) and len(person.tracks) > 1 else ""
+    return f"{person.start:.1f} to {person.end:.1f} s{several}"

@@ -1,6 +1,6 @@
 """What face.swap shows of a film: a lane and a curve for each face, suspicious stretches, faces at their worst moments.
 
-Nobody is recognised: who comes back after a cut gets a new number.
+Nobody is named: appearances whose faces are alike within the film have one number.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unmask import evidence
 from unmask.detectors.face_swap.faces import FaceScore, heat
-from unmask.films.people import FaceTrack, Glimpse, People
+from unmask.films.people import FaceTrack, Glimpse, People, Person
 from unmask.report import Evidence
 
 CURVES, WORST, OTHERS = 4, 4, 4
@@ -28,7 +28,7 @@ class TrackScore:
     ``moments``: what was looked at there, and what the network said of each part of it.
     """
 
-    track: FaceTrack
+    track: FaceTrack | Person
     times: NDArray[np.float64]
     scores: NDArray[np.float64]
     distance: float
@@ -40,26 +40,32 @@ class TrackScore:
         return float(np.median(self.scores))
 
 
-def lane(track: FaceTrack) -> str:
+def lane(track: FaceTrack | Person) -> str:
     """How the face is called in all lanes and captions."""
-    return f"Face {track.number}"
+    return f"Face {track.face}"
 
 
 def lanes(people: People, known: Sequence[TrackScore]) -> list[Evidence]:
     """Each face from its appearance to its disappearance."""
     if not people.tracks:
         return []
-    scores = {one.track.number: one.score for one in known}
+    scores = {one.track.face: one for one in known}
     items = []
     for track in people.tracks:
-        said = f", score {scores[track.number]:+.1f}" if track.number in scores else ", not examined"
+        said = _said(scores.get(track.face), track)
         text = f"in {people.share(track):.0%} of the film{said}"
         items.append(evidence.Stretch(track.start, track.end, text, lane(track)))
     text = (
-        "Each face from its appearance to its disappearance. Nobody is recognised: who comes back after a cut gets a "
-        "new number."
+        "Each face from its appearance to its disappearance. Nobody is named: appearances whose faces are alike within "
+        "the film have one number; who looks very different from one to the next may have two."
     )
     return [evidence.segments("Faces through the film", text, items)]
+
+
+def _said(one: TrackScore | None, track: FaceTrack) -> str:
+    """The score of one appearance: the answer is the median over all of them."""
+    here = one.scores[(one.times >= track.start) & (one.times <= track.end)] if one is not None else np.zeros(0)
+    return f", score {float(np.median(here)):+.1f}" if here.size else ", not examined"
 
 
 def shown(people: People, known: Sequence[TrackScore], p: dict[str, float], pictures: bool) -> list[Evidence]:
@@ -161,10 +167,10 @@ def _curve(one: TrackScore, above: float) -> Evidence:
 
 def _fact(people: People, known: Sequence[TrackScore]) -> Evidence:
     moments = sum(one.scores.size for one in known)
-    more = people.left_out + len(people.tracks) - len(known)
+    more = people.left_out + len(people.persons) - len(known)
     text = f"{moments} moments were examined."
     if more:
-        text += f" {more} more appearances of a face were too short, small or blurred, or too many."
+        text += f" {more} more faces or appearances were too short, small or blurred, or too many."
     if people.crowded:
         text += f" {people.crowded} frames show a crowd, of which only the largest faces were followed."
     return evidence.fact("Faces examined", str(len(known)), "face.swap", text)

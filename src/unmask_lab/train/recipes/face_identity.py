@@ -29,17 +29,17 @@ from unmask.faces.embed import SIDE
 from unmask_lab.evaluate import metrics
 from unmask_lab.files import write_whole
 from unmask_lab.forge.forgery import seeded
-from unmask_lab.nets.identity import WATCHED, Teacher, cut, open_teacher
+from unmask_lab.nets.identity import WATCHED, Teacher, cut, empty_student, open_teacher
 from unmask_lab.train import identity_faces as material
 from unmask_lab.train.export import export
 from unmask_lab.train.loop import Trainer, cosine, load_weights
 from unmask_lab.train.options import TrainOptions
 from unmask_lab.train.reference import drawn_picture
 
-STEPS, EVERY, BATCH = 400, 25, 32
-RATE, DECAY, EMA = 1e-3, 1e-4, 0.99
+STEPS, EVERY, BATCH = 400, 20, 32
+RATE, DECAY, EMA = 4e-4, 1e-4, 0.98
 INSIDE_WEIGHT = 0.5
-CUT_FACES, WATCHED_FACES = 192, 48
+CUT_FACES, WATCHED_FACES = 700, 48
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +81,7 @@ def train(options: TrainOptions) -> None:
     bank = material.open_bank(kit, options.files.get("bank", options.folder / "bank.npz"))
     own = np.flatnonzero(~bank.left_out)
     targets = Targets(teacher, bank.part(own), options.folder)
-    student = cut(teacher, targets.faces(np.arange(len(own))[:: max(1, len(own) // CUT_FACES)]))
+    student = begin(teacher, targets.bank, options.folder)
     trainer = Trainer(
         options.folder,
         student.to(memory_format=torch.channels_last),
@@ -107,7 +107,7 @@ def train(options: TrainOptions) -> None:
     }
     write_whole(options.folder / "figures.json", json.dumps(figures, indent=1).encode())
     if options.export is not None:
-        face = torch.from_numpy(drawn_picture(SIDE, SIDE)[None].astype(np.float32))
+        face = torch.from_numpy(reference())
         card = CARD | texts(figures, len(own), options.steps or STEPS)
         export(
             Exported(student, targets.centre),
@@ -117,6 +117,19 @@ def train(options: TrainOptions) -> None:
             card,
             replace=options.replace,
         )
+
+
+def begin(teacher: Teacher, bank: material.Bank, folder: Path) -> Teacher:
+    """The student as it is cut, before it is tuned; kept in the run's folder."""
+    path = folder / "cut.pt"
+    if not path.exists():
+        rows = np.random.default_rng(1).permutation(len(bank.sources))[:CUT_FACES]
+        faces = picture(bank.part(rows).inner())
+        faces[::2] = faces[::2].flip(3)
+        torch.save(cut(teacher, faces).state_dict(), path)
+    student = empty_student()
+    student.load_state_dict(torch.load(path, weights_only=True))
+    return student
 
 
 class Exported(nn.Module):
@@ -162,10 +175,6 @@ class Targets:
                 for name, value in {"answer": answer, **seen}.items():
                     found[name].append(value.half())
         return {name: torch.cat(values).numpy() for name, values in found.items()}
-
-    def faces(self, indexes: NDArray[np.int64]) -> Tensor:
-        """(n, 3, 150, 150): clean faces."""
-        return picture(self.bank.part(indexes).inner())
 
     def of(self, indexes: NDArray[np.int64], mirrored: NDArray[np.bool_]) -> dict[str, Tensor]:
         """The teacher's answers, float32."""
@@ -269,12 +278,19 @@ def measured(bank: material.Bank, net: Any, centre: Tensor, seed: int) -> dict[s
     return {name: round(float(value), 4) for name, value in out.items()}
 
 
+def reference() -> NDArray[np.float32]:
+    """(1, 150, 150, 3): a drawn picture of coarse cells, which takes little room."""
+    cells = drawn_picture(SIDE // 5, SIDE // 5)
+    return np.asarray(cv2.resize(cells, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)[None], np.float32)
+
+
 def texts(figures: Mapping[str, Mapping[str, float]], faces: int, steps: int) -> dict[str, str]:
     """What the card says of this run."""
     small, large = figures["student"], figures["teacher"]
     return {
         "trained_on": f"{faces} faces of the labelled kit, real and generated, to answer as the teacher does; no names",
-        "training": f"{steps} steps of {BATCH} worn faces (small, blurred, compressed, shaken) with the teacher's "
+        "training": f"Fitted to the teacher layer by layer on {CUT_FACES} faces (reduced-rank regression), then "
+        f"{steps} steps of {BATCH} worn faces (small, blurred, compressed, shaken) with the teacher's "
         "answers to the clean ones as targets, at the end and after three blocks; AdamW, cosine, averaged weights. "
         "`unmask-lab train face.identity`; see its recipe.",
         "error_rates": f"People of sources left out, {small['named_faces']:.0f} pictures of {small['people']:.0f} "
