@@ -1,0 +1,1 @@
+"""How a face behaves between frames: flicker, trembling, blinking, speaking."""
