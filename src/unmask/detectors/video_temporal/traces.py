@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 GAP = 1.7
 """Steps of time, in usual ones, from which a frame no longer follows the one before."""
 
+_USUAL = (0.1, 0.4)
+
 
 @dataclass(frozen=True, eq=False)
 class Traces:
@@ -89,15 +91,18 @@ def types_at(small: SmallFrames, times: Floats) -> NDArray[np.str_]:
 
 
 def unusual(values: Floats, times: Floats, p: dict[str, float]) -> Iterator[tuple[float, float, float]]:
-    """(start, end, mean excess) of stretches of at least ``stretch_seconds`` in which the smoothed curve is above its
-    own median by ``unusual_spread`` of its usual spreads and by ``unusual_rise``.
+    """(start, end, mean excess) of stretches of at least ``stretch_seconds`` in which the smoothed curve is above what
+    is usual for it by ``unusual_spread`` of its usual spreads and by ``unusual_rise``.
+
+    Usual is its lower half (40 % lie below; the spread is from there to the lowest tenth), so that a face which was
+    changed for a third of the time still stands out.
     """
     smooth = rolling_median(values, times, p["stretch_seconds"])
     known = np.isfinite(smooth)
     if np.count_nonzero(known) < p["least_frames"]:
         return
-    middle = float(np.median(smooth[known]))
-    spread = 1.4826 * float(np.median(np.abs(smooth[known] - middle)))
+    low, middle = (float(v) for v in np.quantile(smooth[known], _USUAL))
+    spread = middle - low
     level = max(p["unusual_rise"], p["unusual_spread"] * spread)
     flags = np.concatenate([[False], np.nan_to_num(smooth, nan=-np.inf) - middle >= level, [False]])
     edges = np.flatnonzero(flags[1:] != flags[:-1]).reshape(-1, 2)
