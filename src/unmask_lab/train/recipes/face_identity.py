@@ -10,6 +10,8 @@ once, are left out, and the same and different people among them measured at the
 
 ``teacher`` is the ``model`` folder of the npm package ``@vladmandic/face-api`` 1.7.15; ``--with bank=FILE`` uses faces
 gathered before. The averaged weights of the last step are kept.
+
+The model that ships, face-identity-1, is the state after 80 steps of a run of 160, of 1,882 faces (not all of the kit).
 """
 
 from __future__ import annotations
