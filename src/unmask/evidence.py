@@ -101,12 +101,16 @@ def boxes(
     return Evidence(kind="boxes", title=title, text=text, data=data, region=items[0][0] if items else None)
 
 
-def segments(title: str, text: str, items: Sequence[tuple[float, float, str] | Stretch]) -> Evidence:
-    """Stretches of time: (start, end, label), seconds, or `Stretch` where there is more to say.
+def segments(
+    title: str, text: str, items: Sequence[tuple[float, float, str] | Stretch], sign: bool = False
+) -> Evidence:
+    """Stretches of time: (start, end, label), seconds, or `Stretch` where there is more to say. ``sign``: all of them
+    speak for a change.
 
     Of more than `MAX_ITEMS` signs stay first, and of the others as many, evenly, as there is room for.
     """
-    kept = _kept([Stretch(*item) for item in items])
+    given = [Stretch(*item) for item in items]
+    kept = _kept([item._replace(sign=True) for item in given] if sign else given)
     data: dict[str, JsonValue] = {"segments": [_stretch(item) for item in kept], "count": len(items)}
     return Evidence(
         kind="segments",

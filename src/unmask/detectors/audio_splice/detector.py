@@ -166,12 +166,14 @@ def _evidence(heard: _Heard, wave: np.ndarray) -> list[Evidence]:
             items.append((c.first, c.first + c.length, f"again at {c.second:.2f} s ({c.match:.0%} alike)"))
             items.append((c.second, c.second + c.length, f"same as at {c.first:.2f} s"))
         text = "The waveforms agree in detail. Spoken words never do; copied sound, jingles and samples do."
-        out.append(segments("Copied stretches", text, items))
+        out.append(segments("Copied stretches", text, items, sign=True))
     if heard.hum is not None:
         out.append(_hum_plot(heard.hum))
     if heard.hum_breaks:
         breaks = [(t, t, f"phase step of {abs(s):.1f} rad") for t, s in heard.hum_breaks]
-        out.append(segments("Breaks of the mains hum", "Suspected joins: the hum does not run on here.", breaks))
+        out.append(
+            segments("Breaks of the mains hum", "Suspected joins: the hum does not run on here.", breaks, sign=True)
+        )
     if heard.width is not None and heard.width_joins:
         out += _width_evidence(heard.width)
     if heard.copies or heard.hum_breaks or heard.width_joins:
@@ -184,7 +186,7 @@ def _width_evidence(width: Width) -> list[Evidence]:
     text = "Suspected joins: the highest frequency that carries sound switches between two steady limits."
     known = np.isfinite(width.limit)
     return [
-        segments("Changes of bandwidth", text, [(t, t, label) for t in width.joins]),
+        segments("Changes of bandwidth", text, [(t, t, label) for t in width.joins], sign=True),
         plot(
             "Upper limit of the sound",
             "A recording made in one piece keeps one limit.",

@@ -157,18 +157,18 @@ def _evidence(seen: _Seen, small: SmallFrames) -> list[Evidence]:
             items.append(
                 (float(t[r.second]), float(t[min(end, r.second + r.length)]), f"same as from {t[r.first]:.2f} s")
             )
-        out.append(segments("Repeated stretches", "These stretches show the same moving pictures.", items))
+        out.append(segments("Repeated stretches", "These stretches show the same moving pictures.", items, sign=True))
     if seen.moved:
         items = [(float(t[s.index - 1]), float(t[s.index]), f"continues at {t[q]:.2f} s") for s, q in seen.moved]
         text = "The motion breaks here, and the picture that continues it stands elsewhere."
-        out.append(segments("Broken order", text, items))
+        out.append(segments("Broken order", text, items, sign=True))
     if _reported(seen):
         items = [
             (float(t[s.index - 1]), float(t[s.index]), f"{s.ratio:.1f} times the largest change around")
             for s in _reported(seen)
         ]
         text = "The scene stays the same but jumps in a single frame, as after a removed stretch or a jump cut."
-        out.append(segments("Suspected joins", text, items))
+        out.append(segments("Suspected joins", text, items, sign=True))
     if seen.joins or seen.cuts or seen.repeats or seen.moved:
         out.append(_change_plot(seen, small))
     return out + _timing_facts(seen, small)
