@@ -96,8 +96,6 @@ def scores(mouth: Float, sound: Float, table: Float) -> Float:
 
 def correlations(mouth: Float, sound: Float) -> Float:
     """(m, 4, bands) correlations of (n, 4) with (m, bands) from each row of the sound on, the sound as a ring."""
-    from scipy.signal import fftconvolve
-
     n, m = len(mouth), len(sound)
     ring = np.concatenate([sound, sound[: n - 1]])
     lips = mouth - mouth.mean(axis=0)
@@ -105,10 +103,10 @@ def correlations(mouth: Float, sound: Float) -> Float:
     sums, squares = (np.cumsum(np.vstack([np.zeros(ring.shape[1]), x]), axis=0) for x in (ring, np.square(ring)))
     mean = (sums[n:] - sums[:-n]) / n
     spread = np.sqrt(np.maximum(1e-9, squares[n:] - squares[:-n] - n * np.square(mean)))
-    out = np.empty((m, lips.shape[1], ring.shape[1]))
-    for v in range(lips.shape[1]):
-        out[:, v] = fftconvolve(ring, lips[::-1, v : v + 1], mode="valid", axes=0) / spread
-    return out
+    size = 1 << (m + n - 1).bit_length()
+    heard, seen = np.fft.rfft(ring, size, axis=0), np.fft.rfft(lips, size, axis=0).conj()
+    out = np.fft.irfft(heard[:, None, :] * seen[:, :, None], size, axis=0)[:m]
+    return np.asarray(out / spread[:, None, :], np.float64)
 
 
 def _between(values: Float, best: int) -> float:
