@@ -55,6 +55,8 @@ def traces_of(look: CloseLook, small: SmallFrames, p: dict[str, float]) -> Trace
         return None
     place = placed(look)
     change = texture.unexplained(look.crops, follows, regions(place))
+    if np.count_nonzero(np.isfinite(change[:, [0, 2]]).all(axis=1)) < p["least_frames"]:
+        return None  # the face fills the picture, or hardly any of it is in the picture
     types = types_at(small, look.times)
     inner, outline = shape.trembling(place, follows)
     return Traces(
