@@ -25,10 +25,12 @@ LEAST_SIZE, LEAST_SHARPNESS, MOST_YAW = 32.0, 0.2, 50.0
 # Beyond this size a face gains nothing: the network sees it smaller.
 ENOUGH = 112.0
 
-JOIN = 0.68
-"""Mean distance (0..2) up to which appearances count as one person; see MODEL_CARD.md of face-identity-1."""
+JOIN = 0.62
+"""Mean distance (0..2) up to which appearances count as one person. Of single pictures of ten people of LFW that the
+network was not tuned on, .7 % of the pairs of two people (8 of 1,115) and 48 % of those of one (53 of 110) are as near.
+A wrong join hides a face among another's moments, so it is the rarer mistake by choice."""
 
-BRIDGE, BRIDGE_SECONDS = 0.9, 2.0
+BRIDGE, BRIDGE_SECONDS = 0.85, 2.0
 """Distance up to which a face that was lost for so many seconds is the same one, if it comes back near by."""
 
 NEAR, ALIKE_SIZE, BLIND_OVERLAP = 1.5, 1.6, 0.3
