@@ -105,8 +105,8 @@ def grouped(judged: Sequence[Judged]) -> Iterator[tuple[str, list[Judged]]]:
 
 def _counts(judged: Sequence[Judged]) -> str:
     real, forged = [o for o in judged if not o.row.forged], [o for o in judged if o.row.forged]
-    people = {o.row.person for o in judged if _head(o)}
-    test = {o.row.person for o in judged if _head(o) and o.row.half == "test"}
+    heads = [o for o in judged if _head(o) and not o.row.family.startswith("public")]
+    people, test = ({o.row.person for o in some} for some in (heads, [o for o in heads if o.row.half == "test"]))
     parts = sum(o.row.partial == "yes" for o in forged)
     return (
         f"{len(judged)} films: {len(real)} untouched, {len(forged)} forged ({parts} of them only in a stretch), of "
@@ -181,7 +181,7 @@ def _areas(judged: Sequence[Judged], title: str, number: Number, rounds: int) ->
         test = [[one for one in group if one.row.half == "test"] for group in (some, real)]
         cells += [_area(test[0], test[1], number, rounds, COMPRESSIONS), _raised(some, real, number)]
         lines.append(f"| {family} | " + " | ".join(cells) + f" | {said} of {len(some)} |")
-    return "\n".join(lines)
+    return "\n".join(lines) if len(lines) > 4 else ""
 
 
 def _area(forged: Sequence[Judged], real: Sequence[Judged], number: Number, rounds: int, copies: Sequence[str]) -> str:
@@ -285,7 +285,8 @@ def _wanted(one: Judged, kind: str) -> bool:
 
 
 def _asked(one: Judged) -> bool:
-    return "video.lipsync" in one.findings
+    found = one.findings.get("video.lipsync")
+    return found is not None and found.status == "ok"
 
 
 def offset_of(finding: Finding) -> float | None:
