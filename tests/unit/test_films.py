@@ -13,7 +13,10 @@ from media_made import write_film
 from unmask.detectors.face_swap.film_evidence import TrackScore
 from unmask.detectors.image_synthetic.detector import CARD as SYNTHETIC
 from unmask.detectors.image_synthetic.film import examine_film
+from unmask.faces.blaze import overlap
+from unmask.faces.detect import detect
 from unmask.faces.face import Face
+from unmask.films.lookout import Lookout
 from unmask.films.people import GLIMPSES, MOST_SIDE, FaceTrack, glimpse
 from unmask.films.plan import cuts, planned, spread
 from unmask.media.video import SmallFrames
@@ -291,3 +294,36 @@ def test_a_broken_index_and_a_damaged_middle(tmp_path: Path) -> None:
     hurt.write_bytes(bytes(whole))
     people = Subject(hurt).people
     assert len(people.persons) == 1 and people.persons[0].end > 3
+
+
+def test_faces_between_whole_looks_are_found_near_and_new_ones_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    wholes = []
+
+    def counted(rgb: Picture, min_score: float = 0.5, smallest: float = 0.045) -> list[Face]:
+        if smallest < 0.1:
+            wholes.append(rgb.shape)
+        return detect(rgb, min_score, smallest)
+
+    monkeypatch.setattr("unmask.films.lookout.detect", counted)
+    lookout = Lookout()
+    one, two = scene((100, 100, 220)), scene((110, 104, 220), (380, 120, 220))
+    assert [len(lookout.faces(one, t)) for t in (0.0, 0.34)] == [1, 1]
+    assert len(lookout.faces(two, 0.67)) == 1
+    assert len(wholes) == 1
+    assert len(lookout.faces(two, 1.0)) == 2
+    near = lookout.faces(two, 1.34)
+    whole = detect(two)
+    assert [overlap_of(a, b) > 0.8 for a, b in zip(near, whole, strict=True)] == [True, True]
+    assert len(wholes) == 2
+
+
+def test_a_face_that_is_gone_calls_for_a_whole_look_at_once() -> None:
+    lookout = Lookout()
+    assert len(lookout.faces(scene((100, 100, 220)), 0.0)) == 1
+    assert len(lookout.faces(scene((400, 150, 220)), 0.34)) == 1
+    assert lookout.faces(scene(), 0.67) == []
+
+
+def overlap_of(one: Face, other: Face) -> float:
+    corners = [np.array([x, y, x + w, y + h], np.float32) for x, y, w, h in (one.box, other.box)]
+    return float(overlap(corners[0], corners[1][None])[0])

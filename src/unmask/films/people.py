@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.faces.detect import detect
 from unmask.faces.face import Face
 from unmask.faces.track import Tracker
 from unmask.films import identity
+from unmask.films.lookout import Lookout
 from unmask.films.plan import cuts, planned
 from unmask.media.video import VideoView
 
@@ -192,14 +192,15 @@ def people_of(video: VideoView) -> People:
     """
     small = video.small_frames
     scenes, frames = cuts(small), planned(small)
-    found = _Found(_patience(small.times[frames]))
+    found, lookout = _Found(_patience(small.times[frames])), Lookout()
     scene = 0
     for frame in video.frames(rgb=True, upright=True, only=frozenset(frames.tolist())):
         now = int(np.searchsorted(scenes, frame.index, side="right"))
         if now != scene:
             found.tracker.cut()
+            lookout.cut()
             scene = now
-        found.add(frame.time, detect(frame.pixels), frame.pixels)
+        found.add(frame.time, lookout.faces(frame.pixels, frame.time), frame.pixels)
     seconds = tuple(float(small.times[i]) for i in scenes)
     return found.people(seconds)
 
