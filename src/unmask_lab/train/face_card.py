@@ -2,7 +2,7 @@
 
 CARD: dict[str, object] = {
     "id": "face-swap",
-    "version": "1",
+    "version": "2",
     "title": "Blended faces",
     "task": "Says of one aligned face whether a part of it was blended in, and where.",
     "licence": "Apache-2.0",
@@ -18,7 +18,7 @@ CARD: dict[str, object] = {
         "Faces that were generated whole: nothing was blended in.",
         "Faces below 64 pixels, blurred faces, and strongly compressed or reduced pictures.",
     ],
-    "input_texts": {"face": "RGB, 0..255: unmask.faces.crop(picture, face, side=160, margin=0.15)"},
+    "input_texts": {"face": "RGB, 0..255: unmask.faces.crop(picture, face, side=224, margin=0.02)"},
     "output_texts": {
         "score": "log-odds that a part of the face was blended in",
         "map": "log-odds by cell of the aligned square",

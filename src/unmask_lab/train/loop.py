@@ -163,7 +163,8 @@ class Trainer:
         self.average.eval()
         seed_all(self.seed, -1)
         with torch.no_grad():
-            figures = {name: float(value) for name, value in validate(self.average).items()}
+            # Plain names and numbers: a checkpoint that holds NumPy's is refused by torch's safe reader.
+            figures = {str(name): float(value) for name, value in validate(self.average).items()}
         figures.setdefault("step", float(self.step))
         name = keep.removeprefix("-")
         if name not in figures:
