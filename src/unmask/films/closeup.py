@@ -38,8 +38,8 @@ Stretches = Sequence[tuple[float, float]]
 class CloseLook:
     """One face through one stretch.
 
-    ``track``: number of its `FaceTrack`; ``times``: (n,) seconds; ``mesh``: (n, 468, 3) float32 in pixels of the
-    (perhaps reduced) upright frame, NaN where the face was lost; ``presence``: (n,) 0..1, of the mesh;
+    ``track``: the face's number as users see it; ``times``: (n,) seconds; ``mesh``: (n, 468, 3) float32 in pixels of
+    the (perhaps reduced) upright frame, NaN where the face was lost; ``presence``: (n,) 0..1, of the mesh;
     ``crops``: (n, 112, 112, 3) uint8 faces aligned by the mesh's own key points, black where lost; ``size``: usual
     width of the mesh in those pixels; ``unit``: pixels of the reduced frame for one of the film's own.
     """
@@ -116,7 +116,7 @@ def _look(video: VideoView, track: FaceTrack, speech: Stretches) -> CloseLook | 
     widths = np.ptp(meshes[:, :, 0], axis=1)
     if not np.isfinite(widths).any():
         return None
-    return CloseLook(track.number, times, meshes, presence, crops, float(np.nanmedian(widths)), unit)
+    return CloseLook(track.face, times, meshes, presence, crops, float(np.nanmedian(widths)), unit)
 
 
 def _every(video: VideoView) -> int:
