@@ -13,16 +13,16 @@ from unmask.faces.align import alignment, crop
 from unmask.faces.face import Face
 from unmask.models.runtime import open_model
 
-MODEL = "face-swap-1"
+MODEL = "face-swap-2"
 # The network was trained on squares of this side with so much of the surroundings on each side.
-SIDE, MARGIN = 160, 0.15
+SIDE, MARGIN = 224, 0.02
 
 Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class FaceScore:
-    """``score``: log-odds that a part of the face was blended in. ``cells``: (10, 10) probability of each cell of the
+    """``score``: log-odds that a part of the face was blended in. ``cells``: (14, 14) probability of each cell of the
     aligned square. ``distance``: from the faces of training, about 1 there.
     """
 
