@@ -154,6 +154,6 @@ def test_the_network_answers_one_number_a_face() -> None:
     scored = score_faces(rgb, found)
     assert len(scored) == len(found) >= 1
     assert np.isfinite([scored[0].score, scored[0].distance]).all()
-    assert scored[0].cells.shape == (10, 10)
+    assert scored[0].cells.shape == (14, 14)
     assert 0 <= scored[0].cells.min() <= scored[0].cells.max() <= 1
     assert score_faces(rgb, []) == []

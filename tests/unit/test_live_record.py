@@ -184,6 +184,6 @@ def test_a_watch_keeps_what_was_suspicious(tmp_path: Path, monkeypatch: pytest.M
     events = list(watch(str(film), options, settings=quick_settings()))
     kept = [event for event in events if isinstance(event, Recorded)]
     assert kept and kept[0].file is not None
-    assert events[-1].gravest == "suspicious"  # type: ignore[union-attr]
+    assert events[-1].gravest == "likely_manipulated"  # type: ignore[union-attr]
     with av.open(kept[0].file) as container:
         assert sum(1 for _ in container.decode(video=0)) > 20

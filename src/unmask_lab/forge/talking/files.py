@@ -48,7 +48,7 @@ def read_clip(path: Path, start: float, seconds: float) -> tuple[Frames, Fractio
 
 
 def write_clip(path: Path, frames: Frames, fps: Fraction, sound: Sound, how: Compression) -> None:
-    """Write an MP4, whole or not at all; one thread, so that the same clip gives the same bytes.
+    """Write an MP4, whole or not at all; one thread, so that the same clip gives nearly the same bytes.
 
     Raises:
         LabError: ``disk.full`` or ``disk.write``.
