@@ -33,9 +33,10 @@ CARD: dict[str, object] = {
     "weights' folder): FFHQ, DFDC and press-like face crops, photographs of demonstrations, blogs and events. "
     "Backbone: EfficientNet-lite0 on ImageNet (Apache-2.0).",
     "training": "Pairs of a face and its change in one batch, laundered alike (resize, JPEG, WebP, AVIF, blur, noise, "
-    "30 % at half size): 40 % blends with another person's face, 35 % warps of the own mesh, the rest self-blends; 8 % "
-    "with drawn glasses or masks, 12 % with smoothed skin, 10 % with captions; cross-entropy of the score, of a coarse "
-    "map, and a ranking within each pair; AdamW, cosine, averaged weights. 2,400 steps of 12 pairs, fold 1 of 2, seed 1; "
-    "the state of step 2,100 was kept, by the mean AUC on two sources that did not train. `unmask-lab train face.swap`.",
+    "30 % at half size): 40 % blends with another person's face, 35 % warps of the own mesh, the rest self-blends; "
+    "8 % with drawn glasses or masks, 12 % with smoothed skin, 10 % with captions; cross-entropy of the score, of a "
+    "coarse map, and a ranking within each pair; AdamW, cosine, averaged weights. 2,400 steps of 12 pairs, fold 1 "
+    "of 2, seed 1; the state of step 2,100 was kept, by the mean AUC on two sources that did not train. "
+    "`unmask-lab train face.swap`.",
     "error_rates": "See the card of the detector face.swap and docs/evaluation.md.",
 }
