@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,16 @@ def test_silence_is_no_answer_where_a_trained_detector_could_not_speak(examples:
         verdict = scanner.scan(examples / PICTURE).verdict
     assert verdict.label == "inconclusive"
     assert {f"declined.{i}" for i in learned} <= {reason.code for reason in verdict.abstained}
+
+
+def test_many_threads_may_ask_first() -> None:
+    """Four models opened at once in a fresh process: threads that wait for each other would outlast the limit."""
+    code = (
+        "import sys, threading; sys.setswitchinterval(1e-6)\n"
+        "from unmask.models.runtime import open_model\n"
+        "names = 'face-detection-short-range-1', 'face-landmark-1', 'silero-vad-1', 'face-swap-2'\n"
+        "threads = [threading.Thread(target=open_model, args=(name,)) for name in names]\n"
+        "[t.start() for t in threads]; [t.join() for t in threads]"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

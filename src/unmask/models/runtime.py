@@ -292,6 +292,8 @@ def _engine() -> Any:
     with _lock:
         if _core is None:
             openvino = _openvino()
-
+            # OpenVINO's first exchange of arrays with NumPy, made here by one thread: two at once may wait for each
+            # other for ever (a static variable's guard against the interpreter's lock).
+            np.array(openvino.Tensor(np.zeros(1, np.float32)).data)
             _core = openvino.Core()
         return _core
