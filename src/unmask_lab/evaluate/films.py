@@ -27,9 +27,6 @@ from unmask_lab.forge.talking import making
 from unmask_lab.forge.talking.making import TalkingRow
 
 MODELS = Path(__file__).parents[2] / "unmask" / "models"
-LANES = ("Faces through the film", "Digital silence", "Damaged stretches", "Repeating pieces")
-"""Titles of segments that say what is in a film, not what is suspicious."""
-
 MEASURING = ("video.temporal", "video.lipsync")
 """Detectors without a score whose facts are numbers about the people of a film."""
 
@@ -163,24 +160,14 @@ def _kept(results: Path, row: TalkingRow) -> dict[str, dict[str, object]]:
 
 
 def segments_of(finding: Finding) -> list[tuple[float, float]]:
-    """The suspicious stretches that a finding shows, in seconds, joined where they overlap.
-
-    Where stretches are marked as signs, these; else all of them but those that only say what is in a film.
-    """
-    shown = [
-        one
+    """The stretches that a finding marks as signs, in seconds, joined where they overlap."""
+    found = [
+        (float(str(one["start"])), float(str(one["end"])))
         for evidence in finding.evidence
-        if evidence.kind == "segments" and evidence.title not in LANES
+        if evidence.kind == "segments"
         for one in _listed(evidence, "segments")
+        if one.get("sign")
     ]
-    lanes = [
-        one
-        for evidence in finding.evidence
-        if evidence.kind == "segments" and evidence.title in LANES
-        for one in _listed(evidence, "segments")
-    ]
-    signs = [one for one in (*shown, *lanes) if one.get("sign")]
-    found = [(float(str(one["start"])), float(str(one["end"]))) for one in signs or shown]
     out: list[tuple[float, float]] = []
     for start, end in sorted(found):
         if out and start <= out[-1][1]:
