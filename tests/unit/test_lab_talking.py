@@ -307,7 +307,7 @@ def _judged(row: making.TalkingRow, raw: float, stretch: tuple[float, float]) ->
     y = np.where((x >= stretch[0]) & (x < stretch[1]), 5.0, 0.0)
     shown = [
         evidence.plot("Face 1 over time", "", x.tolist(), [("log-odds", y.tolist())], "seconds", "log-odds"),
-        evidence.segments("Suspicious", "", [(*stretch, "here")]),
+        evidence.segments("Suspicious", "", [(*stretch, "here")], sign=True),
         evidence.segments("Faces through the film", "", [(0.0, 5.0, "face 1")]),
     ]
     found = card.ok("swap.signs", "Said.", raw_score=raw, evidence=shown)
@@ -347,7 +347,7 @@ def test_overlap_and_marked_stretches() -> None:
     lanes = evidence.segments("Faces through the film", "", two)
     other = evidence.segments("Seconds", "", [(3.0, 4.0, "said")])
     assert films.segments_of(card.ok("x", "y", 1.0, [lanes, other])) == [(1.0, 2.0)]
-    assert films.segments_of(card.ok("x", "y", 1.0, [other])) == [(3.0, 4.0)]
+    assert films.segments_of(card.ok("x", "y", 1.0, [other])) == []
     assert films.segments_of(card.ok("x", "y", 1.0)) == []
 
 
