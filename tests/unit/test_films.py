@@ -310,8 +310,9 @@ def test_faces_between_whole_looks_are_found_near_and_new_ones_with_the_next(mon
     assert [len(lookout.faces(one, t)) for t in (0.0, 0.34)] == [1, 1]
     assert len(lookout.faces(two, 0.67)) == 1
     assert len(wholes) == 1
-    assert len(lookout.faces(two, 1.0)) == 2
-    near = lookout.faces(two, 1.34)
+    assert len(lookout.faces(two, 1.0)) == 1
+    assert len(lookout.faces(two, 1.34)) == 2
+    near = lookout.faces(two, 1.67)
     whole = detect(two)
     assert [overlap_of(a, b) > 0.8 for a, b in zip(near, whole, strict=True)] == [True, True]
     assert len(wholes) == 2

@@ -1,4 +1,4 @@
-"""Faces in the frames of a film that are a third of a second apart: a whole look once a second, near looks between.
+"""Faces in the frames of a film that are a third of a second apart: a whole look every fourth time, near looks between.
 
 A whole look searches all tiles of all scales, which takes dozens of inferences. Between two of them a face is where
 it was, or nearly: one small square around it is enough. New faces wait for the next whole look.
@@ -15,7 +15,7 @@ from unmask.faces.blaze import overlap
 from unmask.faces.detect import detect
 from unmask.faces.face import Face
 
-WHOLE_EVERY = 0.95
+WHOLE_EVERY = 1.3
 """Seconds after which the whole frame is searched again."""
 
 REMEMBERED = 1.5
