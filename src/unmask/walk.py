@@ -75,3 +75,13 @@ def check_local(paths: Iterable[str]) -> None:
     for path in paths:
         if path.lower().startswith(_REMOTE):
             raise UsageError("usage.remote", f"{path} is an address: download the file first, then scan it.")
+
+
+def make_folder(folder: Path, code: str) -> None:
+    """A folder to write into, made where it is missing. Raises `UsageError` ``code`` where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(code, f"Cannot make the folder {folder}: {error.strerror}. Name another.") from error
+    if not os.access(folder, os.W_OK):
+        raise UsageError(code, f"Cannot write into {folder}: name another folder.")

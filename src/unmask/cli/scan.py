@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from unmask.options import Options
 from unmask.report import Report
 from unmask.scanner import Scanner
 from unmask.verdict import LABELS
-from unmask.walk import Walk, check_local
+from unmask.walk import Walk, check_local, make_folder
 
 # More than this many files in one table help nobody; the index or the JSON lines do.
 MAX_DETAILS = 200
@@ -34,7 +33,7 @@ def run(
     check_local(paths)
     threshold = _threshold(fail_on)
     if html is not None:
-        _make_folder(html)
+        make_folder(html, "usage.html")
     walk = Walk(list(map(Path, paths)))
     kept: list[Report] = []
     total: int | None = None
@@ -62,7 +61,7 @@ def run(
 def show_again(file: Path, html: Path | None, *, details: bool) -> None:
     """Render reports that were kept as JSON Lines. Raises `UsageError` where they cannot be read."""
     if html is not None:
-        _make_folder(html)
+        make_folder(html, "usage.html")
     reports = list(read_reports(file))
     for report in reports:
         if html is not None:
@@ -155,15 +154,6 @@ def _threshold(label: str | None) -> int | None:
     if label not in LABELS:
         raise UsageError("usage.label", f"--fail-on takes one of: {', '.join(LABELS)}.")
     return LABELS.index(label)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError("usage.html", f"Cannot make the folder {folder}: {error.strerror}. Name another.") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError("usage.html", f"Cannot write into {folder}: name another folder.")
 
 
 @contextlib.contextmanager

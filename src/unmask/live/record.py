@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -14,11 +13,11 @@ from typing import IO, Any
 
 import av
 
-from unmask.errors import UsageError
 from unmask.live.events import Recorded
 from unmask.live.ring import MICRO, Kept, PacketRing, kept
 from unmask.live.settings import Recording
 from unmask.report import Reason
+from unmask.walk import make_folder
 
 # Uncompressed pictures would fill memory and disk: they are kept as JPEG, at most so many a second.
 _RAW = ("rawvideo", "v210", "v308", "v408", "v410", "yuv4", "wrapped_avframe", "bmp")
@@ -77,7 +76,7 @@ class Recorder:
         self, folder: Path, settings: Recording, window: float, limit_mb: int, open_file: Open | None = None
     ) -> None:
         self.folder = folder
-        _make_folder(folder)
+        make_folder(folder, "usage.record")
         self._settings = settings
         self._ring = PacketRing(window + settings.before + 2.0, settings.memory_mb * 1024**2)
         self._room = limit_mb * 1024**2
@@ -284,12 +283,3 @@ def _why(error: Exception) -> Reason:
         return Reason(code="live.disk_full", text="Recording stopped: the disk is full. Watching goes on.")
     said = getattr(error, "strerror", None) or type(error).__name__
     return Reason(code="live.record_failed", text=f"Recording stopped: {said}. Watching goes on.")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError("usage.record", f"Cannot make the folder {folder}: {error.strerror}. Name another.") from error
-    if not os.access(folder, os.W_OK):
-        raise UsageError("usage.record", f"Cannot write into {folder}: name another folder.")

@@ -82,7 +82,7 @@ class SmallFrames:
     ``luma``: (n, h, w) uint8, coded orientation, longest side ``SMALL_SIDE`` or less; ``times``: (n,) seconds;
     ``types``: (n,) one of ``I P B S ?``; ``corrupt``: (n,) frames that the decoder had to guess;
     ``change``: (n,) mean absolute difference to the frame before, grey levels (0 for the first);
-    ``complete``: False where a limit stopped the decoding.
+    ``complete``: False where a limit stopped the decoding; ``damaged``: seconds of stretches that could not be decoded.
     """
 
     luma: NDArray[np.uint8]
@@ -91,6 +91,7 @@ class SmallFrames:
     corrupt: NDArray[np.bool_]
     change: NDArray[np.float32]
     complete: bool
+    damaged: tuple[float, ...] = ()
 
 
 @dataclass
@@ -223,6 +224,7 @@ class VideoView:
         """
         state = _Pass()
         self.damaged = state.damaged
+        last = max(only, default=-1) if only is not None else None
         with self._open() as container:
             stream = self._stream(container)
             if start > 0 and stream.time_base:
@@ -230,7 +232,7 @@ class VideoView:
                     container.seek(int(start / stream.time_base), stream=stream)
             for index, frame in enumerate(self._decode(container, stream, state)):
                 time = self._time(frame, index, stream)
-                if end is not None and time > end:
+                if (end is not None and time > end) or (last is not None and index > last):
                     return
                 if index % every or time < start or (only is not None and index not in only):
                     continue
@@ -329,6 +331,7 @@ class VideoView:
             corrupt=np.array(corrupt, np.bool_),
             change=_change(luma),
             complete=state.complete,
+            damaged=tuple(state.damaged),
         )
 
     @property

@@ -12,7 +12,7 @@ from unmask.detectors.video_frames.coding import Coding, read_coding
 from unmask.detectors.video_frames.jumps import Step, continuation, find_steps, local_ceiling, noise_floor
 from unmask.detectors.video_frames.repeats import Repeat, find_repeats, motion_of
 from unmask.evidence import fact, plot, segments
-from unmask.media.video import SmallFrames, VideoView
+from unmask.media.video import SmallFrames
 from unmask.options import Options
 from unmask.report import Evidence, Finding
 from unmask.subject import Subject
@@ -48,7 +48,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001
     video = subject.video
     small = video.small_frames
     coding = read_coding(video.packet_table, small.times, small.types, P)
-    facts = _coding_facts(coding, video, small)
+    facts = _coding_facts(coding, small)
     n = len(small.luma)
     if n < P["min_frames"] or small.times[-1] - small.times[0] < CARD.min_seconds:
         text = (
@@ -211,7 +211,7 @@ def _timing_facts(seen: _Seen, small: SmallFrames) -> list[Evidence]:
     return out
 
 
-def _coding_facts(coding: Coding, video: VideoView, small: SmallFrames) -> list[Evidence]:
+def _coding_facts(coding: Coding, small: SmallFrames) -> list[Evidence]:
     out = [fact("Frames by type", ", ".join(f"{n} {t}" for t, n in coding.counts.items()), "decoded frames")]
     if coding.intervals.size:
         low, high = int(coding.intervals.min()), int(coding.intervals.max())
@@ -223,9 +223,10 @@ def _coding_facts(coding: Coding, video: VideoView, small: SmallFrames) -> list[
             "with that key-frame interval. Sharing platforms do this to every upload."
         )
         out.append(fact("Trace of an earlier coding", f"every {coding.earlier.frames} frames", "packet sizes", text))
-    if video.damaged:
+    # The film's own list is that of the last pass, and other detectors decode meanwhile.
+    if small.damaged:
         text = "These stretches could not be decoded; what was lost there is unknown."
-        out.append(segments("Damaged stretches", text, [(s, s, "damaged") for s in video.damaged]))
+        out.append(segments("Damaged stretches", text, [(s, s, "damaged") for s in small.damaged]))
     if not small.complete:
         seen = f"{small.times[-1]:.0f} s" if len(small.times) else "0 s"
         out.append(fact("Examined", seen, "limits", "The film is longer than the limits allow; the rest was not seen."))
