@@ -17,6 +17,7 @@ from unmask.errors import ModelError
 
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 FLOAT, INT8, INT64 = 1, 3, 7
+NUMBERS = {FLOAT: np.dtype("<f4"), INT8: np.dtype("i1")}
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE = 1, 2, 3, 4, 5
@@ -108,8 +109,8 @@ class Weights:
     shape: tuple[int, ...]
     data: memoryview
 
-    def array(self) -> NDArray[np.float32]:
-        """The values as float32, from 8-bit whole numbers or floats.
+    def stored(self) -> NDArray[np.float32] | NDArray[np.int8]:
+        """The values as they are, 8-bit whole numbers or floats.
 
         Raises:
             ModelError: another kind of number, or not as many as the shape says.
@@ -122,15 +123,12 @@ class Weights:
                 floats += bytes(_bytes(value))
             elif number == TENSOR_INTS:
                 ints += bytes([value & 0xFF]) if isinstance(value, int) else _packed_bytes(value)
-        if self.kind == FLOAT:
-            values = np.frombuffer(raw or floats, "<f4")
-        elif self.kind == INT8:
-            values = np.frombuffer(raw or ints, "i1")
-        else:
+        if self.kind not in NUMBERS:
             raise _unreadable()
+        values = np.frombuffer(raw or (floats if self.kind == FLOAT else ints), NUMBERS[self.kind])
         if values.size != int(np.prod(self.shape)):
             raise _unreadable()
-        return values.reshape(self.shape).astype(np.float32)
+        return values.reshape(self.shape)
 
 
 def read_weights(data: memoryview) -> Weights:
@@ -153,11 +151,9 @@ def raw_tensor(name: str, kind: int, shape: tuple[int, ...], raw: bytes) -> byte
     return head + strings(TENSOR_NAME, (name,)) + encoded(TENSOR_RAW, raw)
 
 
-def external_tensor(name: str, shape: tuple[int, ...], file: str, offset: int, length: int) -> bytes:
-    """A float32 ``TensorProto`` whose values lie in another file of the same folder."""
-    head = (
-        b"".join(encoded(TENSOR_DIMS, n) for n in shape) + encoded(TENSOR_TYPE, FLOAT) + strings(TENSOR_NAME, (name,))
-    )
+def external_tensor(name: str, kind: int, shape: tuple[int, ...], file: str, offset: int, length: int) -> bytes:
+    """A ``TensorProto`` whose values lie in another file of the same folder."""
+    head = b"".join(encoded(TENSOR_DIMS, n) for n in shape) + encoded(TENSOR_TYPE, kind) + strings(TENSOR_NAME, (name,))
     entries = (("location", file), ("offset", str(offset)), ("length", str(length)))
     places = b"".join(encoded(TENSOR_EXTERNAL, strings(1, (key,)) + strings(2, (value,))) for key, value in entries)
     return head + places + encoded(TENSOR_LOCATION, 1)

@@ -1,17 +1,17 @@
-"""Unfolds a dynamically quantised network into an ordinary float32 one.
+"""Unfolds a dynamically quantised network into one that computes in float32.
 
 Dynamic quantisation multiplies 8-bit inputs, rounded anew for each picture, with 8-bit weights (``MatMulInteger``).
 Its result depends on the processor: without VNNI the products saturate silently. Here each of these multiplications
-becomes an ordinary one with the same weights in float32, so that every machine computes the same. The weights are
-``(q - zero) * scale``, one subtraction and one multiplication that round alike everywhere: the unfolded file has the
-same hash wherever it is made.
+becomes an ordinary one with the same weights in float32, so that every machine computes the same. The weights stay
+8-bit numbers in the file and in memory, a quarter of the room; the graph makes them ``(q - zero) * scale``, one
+subtraction and one multiplication that round alike everywhere, when it multiplies. The unfolded file has the same hash
+wherever it is made.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +22,7 @@ from unmask.errors import ModelError
 from unmask.models import onnx_file as onnx
 from unmask.models.onnx_file import Node, Weights
 
-Made = Callable[[], NDArray[np.float32]]
+Array = NDArray[np.float32] | NDArray[np.int8]
 
 ALIGNMENT = 64
 EXTERNAL_FROM = 1024  # bytes; smaller arrays stay in the graph's file
@@ -58,7 +58,7 @@ class Graph:
 
 
 def unfold(source: Path, target: Path, tokens: Mapping[str, str], shape: tuple[int, ...], name: str = "pixels") -> None:
-    """Write ``target`` (graph) and ``target`` with ``.bin`` (weights): float32, one input, one token of each output.
+    """Write ``target`` (graph) and ``target`` with ``.bin`` (weights): one input, one token of each output.
 
     Args:
         source: a dynamically quantised ONNX file with one input.
@@ -79,8 +79,7 @@ def _unfold(data: memoryview, target: Path, tokens: Mapping[str, str], shape: tu
     graph = Graph(data)
     if len(graph.inputs) != 1 or not set(tokens.values()) <= set(graph.maker):
         raise ModelError("model.unreadable", f"The network in {target.name} is not the one that is expected.")
-    made: dict[str, Made] = {}
-    nodes = _replaced(graph, made)
+    nodes = _replaced(graph)
     nodes.insert(0, onnx.make_node("Identity", (name,), graph.inputs[0]))
     nodes += [onnx.make_node("Gather", (value, "first_token"), output, axis=1) for output, value in tokens.items()]
     nodes = _needed(nodes, tokens)
@@ -94,47 +93,51 @@ def _unfold(data: memoryview, target: Path, tokens: Mapping[str, str], shape: tu
         for weights in graph.weights.values():
             if weights.name in read:
                 parts.append(onnx.encoded(onnx.GRAPH_INITIALIZER, _stored(weights, store)))
-        for label, make in made.items():
-            if label in read:
-                parts.append(onnx.encoded(onnx.GRAPH_INITIALIZER, _external(label, make(), store)))
     parts.append(onnx.encoded(onnx.GRAPH_INPUT, onnx.float_value(name, shape)))
     parts += [onnx.encoded(onnx.GRAPH_OUTPUT, onnx.float_value(o, (shape[0], width[o]))) for o in tokens]
     target.write_bytes(graph.head + onnx.encoded(onnx.MODEL_GRAPH, b"".join(parts)))
 
 
-def _replaced(graph: Graph, made: dict[str, Made]) -> list[Node]:
-    """All nodes, each quantised multiplication in one node of its own; ``made`` gets what makes its float32 weights."""
-    instead: dict[str, Node] = {}
+def _replaced(graph: Graph) -> list[Node]:
+    """All nodes, each quantised multiplication as an ordinary one of weights that are made float32 before it."""
+    instead: dict[str, list[Node]] = {}
     for node in graph.nodes:
         if node.op == "MatMulInteger":
-            instead |= _multiplication(graph, node, made)
-    return [instead.get(node.outputs[0], node) for node in graph.nodes]
+            instead |= _multiplication(graph, node)
+    return [new for node in graph.nodes for new in instead.get(node.outputs[0], [node])]
 
 
-def _multiplication(graph: Graph, node: Node, made: dict[str, Made]) -> dict[str, Node]:
+def _multiplication(graph: Graph, node: Node) -> dict[str, list[Node]]:
     """``DynamicQuantizeLinear, MatMulInteger, Cast, Mul`` as one ``MatMul``, by the name of what it makes.
 
     The scale is itself a product of the input's scale and the weights' scales; only the latter stay.
     """
     try:
         quantised, weights = graph.maker[node.inputs[0]], graph.weights[node.inputs[1]]
-        zero = graph.weights[node.inputs[3]].array()
+        zero = graph.weights[node.inputs[3]]
         (cast,) = graph.readers(node.outputs[0])
         (scaled,) = graph.readers(cast.outputs[0])
         product = graph.maker[next(i for i in scaled.inputs if i != cast.outputs[0])]
-        scale = graph.weights[next(i for i in product.inputs if i in graph.weights)].array()
+        scale = graph.weights[next(i for i in product.inputs if i in graph.weights)]
     except (KeyError, IndexError, StopIteration, ValueError) as error:
         raise ModelError("model.unreadable", f"A multiplication of another form: {node.outputs}.") from error
     if (quantised.op, cast.op, scaled.op, product.op) != ("DynamicQuantizeLinear", "Cast", "Mul", "Mul"):
         raise ModelError("model.unreadable", f"A multiplication of another form: {node.outputs}.")
-    name = f"{weights.name}_float32"
-    made[name] = partial(_floats, weights, zero, scale)
     output = scaled.outputs[0]
-    return {output: onnx.make_node("MatMul", (quantised.inputs[0], name), output)}
+    made, multiply = _floats(weights.name, zero.name, scale.name)
+    return {output: [*made, onnx.make_node("MatMul", (quantised.inputs[0], multiply), output)]}
 
 
-def _floats(weights: Weights, zero: NDArray[np.float32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (weights.array() - zero) * scale
+def _floats(weights: str, zero: str, scale: str) -> tuple[list[Node], str]:
+    """Nodes that make ``(weights - zero) * scale`` in float32, and the name of what comes out.
+
+    OpenVINO knows this form: it keeps the 8-bit numbers and makes float32 of them inside the multiplication.
+    """
+    cast, moved, out = (f"{weights}_{name}" for name in ("float", "moved", "float32"))
+    nodes = [onnx.make_node("Cast", (weights,), cast, to=onnx.FLOAT)]
+    nodes.append(onnx.make_node("Cast", (zero,), f"{zero}_of_{weights}", to=onnx.FLOAT))
+    nodes.append(onnx.make_node("Sub", (cast, f"{zero}_of_{weights}"), moved))
+    return [*nodes, onnx.make_node("Mul", (moved, scale), out)], out
 
 
 def _needed(nodes: list[Node], outputs: Iterable[str]) -> list[Node]:
@@ -164,14 +167,13 @@ def _width(graph: Graph, value: str) -> int:
 
 
 def _stored(weights: Weights, store: IO[bytes]) -> bytes:
-    if weights.kind == onnx.FLOAT and np.prod(weights.shape) * 4 >= EXTERNAL_FROM:
-        return _external(weights.name, weights.array(), store)
+    if weights.kind in onnx.NUMBERS and np.prod(weights.shape) * onnx.NUMBERS[weights.kind].itemsize >= EXTERNAL_FROM:
+        return _external(weights.name, weights.kind, weights.stored(), store)
     return bytes(weights.data)
 
 
-def _external(name: str, array: NDArray[np.float32], store: IO[bytes]) -> bytes:
+def _external(name: str, kind: int, array: Array, store: IO[bytes]) -> bytes:
     store.write(bytes(-store.tell() % ALIGNMENT))
     offset = store.tell()
-    raw = np.ascontiguousarray(array, "<f4")
-    store.write(raw.data)
-    return onnx.external_tensor(name, array.shape, Path(store.name).name, offset, raw.nbytes)
+    store.write(np.ascontiguousarray(array).data)
+    return onnx.external_tensor(name, kind, array.shape, Path(store.name).name, offset, array.nbytes)
