@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from unmask.errors import ModelError
 
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 FLOAT, INT8, INT64 = 1, 3, 7
-NUMBERS = {FLOAT: np.dtype("<f4"), INT8: np.dtype("i1")}
+NUMBERS: dict[int, np.dtype[Any]] = {FLOAT: np.dtype("<f4"), INT8: np.dtype("i1")}
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_NAME, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 1, 2, 5, 11, 12
 NODE_INPUT, NODE_OUTPUT, NODE_NAME, NODE_OP, NODE_ATTRIBUTE = 1, 2, 3, 4, 5
@@ -109,7 +110,7 @@ class Weights:
     shape: tuple[int, ...]
     data: memoryview
 
-    def stored(self) -> NDArray[np.float32] | NDArray[np.int8]:
+    def stored(self) -> NDArray[Any]:
         """The values as they are, 8-bit whole numbers or floats.
 
         Raises:

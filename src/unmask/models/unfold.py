@@ -13,7 +13,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from unmask.errors import ModelError
 from unmask.models import onnx_file as onnx
 from unmask.models.onnx_file import Node, Weights
-
-Array = NDArray[np.float32] | NDArray[np.int8]
 
 ALIGNMENT = 64
 EXTERNAL_FROM = 1024  # bytes; smaller arrays stay in the graph's file
@@ -172,7 +170,7 @@ def _stored(weights: Weights, store: IO[bytes]) -> bytes:
     return bytes(weights.data)
 
 
-def _external(name: str, kind: int, array: Array, store: IO[bytes]) -> bytes:
+def _external(name: str, kind: int, array: NDArray[Any], store: IO[bytes]) -> bytes:
     store.write(bytes(-store.tell() % ALIGNMENT))
     offset = store.tell()
     store.write(np.ascontiguousarray(array).data)
