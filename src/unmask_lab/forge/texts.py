@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "sv", "tr", "ja")
+LANGUAGES = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "sv", "tr", "ja", "zh")
 
 
 @cache
@@ -24,7 +24,13 @@ def sentence(rng: np.random.Generator, language: str) -> str:
     """
     parts = _parts()[language]
     pick = [parts[slot][int(rng.integers(len(parts[slot])))] for slot in ("who", "what", "when")]
-    text = (" " if language != "ja" else "").join(pick)
+    text = ("" if language in ("ja", "zh") else " ").join(pick)
     for sign in ("{n}", "{m}"):
         text = text.replace(sign, str(int(rng.integers(2, 60))))
-    return text + ("。" if language == "ja" else "?" if rng.random() < 0.12 else ".")
+    return text + ("。" if language in ("ja", "zh") else "?" if rng.random() < 0.12 else ".")
+
+
+def clause(rng: np.random.Generator) -> str:
+    """A Chinese sentence; of two in three only what stands before the comma, since a clip holds no more."""
+    text = sentence(rng, "zh")
+    return text.split("，")[0] + "。" if rng.random() < 2 / 3 else text

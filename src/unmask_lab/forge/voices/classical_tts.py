@@ -35,7 +35,7 @@ def forge(job: VoiceJob) -> Iterator[VoiceMade]:
     names = [name for name in odds if shutil.which(name)]
     share = np.asarray([odds[name] for name in names])
     name = str(rng.choice(names, p=share / share.sum()))
-    language = str(rng.choice([one for one in LANGUAGES if one != "ja"])) if name == "espeak-ng" else "en"
+    language = str(rng.choice([one for one in LANGUAGES if one not in ("ja", "zh")])) if name == "espeak-ng" else "en"
     text = sentence(rng, language)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.wav"
