@@ -127,6 +127,13 @@ def test_long_sound_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert view.mono(8000).size == pytest.approx(25 * 8000, abs=2)
 
 
+def test_long_sound_is_held_for_the_first_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unmask.media.audio.MAX_NATIVE_VALUES", RATE)
+    monkeypatch.setattr("unmask.media.audio.MAX_HELD_SECONDS", 12)
+    wave = Subject(write_wav(tmp_path / "a.wav", tone(25))).audio.mono(8000)
+    assert wave.size == 12 * 8000 and np.abs(wave[-800:]).max() > 0.4
+
+
 def test_waveform(tmp_path: Path) -> None:
     evidence = waveform(Subject(write_wav(tmp_path / "a.wav", tone())).audio)
     data = evidence.data

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unmask.detectors.video_frames.coding import earlier_interval
 from unmask.detectors.video_frames.detector import CARD, examine
+from unmask.detectors.video_frames.repeats import find_repeats, motion_of
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -158,3 +159,17 @@ def test_kit_film(kit: Path, tmp_path: Path, name: str) -> None:
     assert look(write_film(tmp_path / "again.mp4", frames, crf=35, fps=25)).raw_score == 0
     forged = frames[:110] + frames[60:100] + frames[110:]
     assert look(write_film(tmp_path / "forged.mp4", forged, crf=28, fps=25)).reason.code == "video.repeated"
+
+
+def test_comparing_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    luma = rng.integers(0, 255, (90, 18, 32), dtype=np.uint8)
+    luma[50:75] = luma[10:35]
+    moving = np.ones(90, np.bool_)
+    whole = motion_of(luma)
+    found = find_repeats(whole, moving, CARD.parameters, 10.0)
+    assert found and (found[0].first, found[0].second) == (11, 51)
+    monkeypatch.setattr("unmask.detectors.video_frames.repeats._AT_ONCE", 1000)
+    parts = motion_of(luma)
+    assert np.array_equal(parts.energy, whole.energy) and np.array_equal(parts.change, whole.change)
+    assert find_repeats(parts, moving, CARD.parameters, 10.0) == found

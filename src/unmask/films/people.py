@@ -26,7 +26,7 @@ MOST_FACES, MOST_TRACKS = 20, 120
 GLIMPSES = 16
 """Pictures kept of a track at the end; while the film runs up to twice as many."""
 
-PIXEL_BYTES = 160 * 2**20
+PIXEL_BYTES = 64 * 2**20
 """All pictures of all tracks together; beyond it the track with the most lets every second one go."""
 
 ROOM, MOST_SIDE = 2.3, 448

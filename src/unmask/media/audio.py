@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 # Samples of all channels held at the file's own rate: 256 MB, 11 minutes of 48 kHz stereo.
 MAX_NATIVE_VALUES = 64_000_000
+# The sound of a film shares its memory with the pictures: 96 MB, four minutes of 48 kHz stereo.
+MAX_FILM_VALUES = 24_000_000
+# What `AudioView.mono` holds of a track that is longer than its own samples may be: the first hour.
+MAX_HELD_SECONDS = 3600
 MAX_CHANNELS = 8
 MAX_RATE = 768_000
 _BLOCK_SECONDS = 10.0
@@ -93,12 +97,14 @@ class AudioView:
         """(channels, n) float32 at ``rate``, full scale 1.0; (channels, 0) where the track holds no sample.
 
         Damaged stretches are left out; ``damaged`` lists their times (seconds). ``complete`` is False where the
-        length limit or `MAX_NATIVE_VALUES` stopped the decoding; `mono` still covers the whole length then.
+        length limit or `MAX_NATIVE_VALUES` (of a film `MAX_FILM_VALUES`) stopped the decoding; `mono` still covers the
+        first hour then.
 
         Raises:
             DamagedMedia: not one sample of a damaged track can be decoded.
         """
-        limit = min(self._limit_samples, MAX_NATIVE_VALUES // self.channels)
+        most = MAX_FILM_VALUES if self._subject.kind == "video" else MAX_NATIVE_VALUES
+        limit = min(self._limit_samples, most // self.channels)
         declared = int((self.declared_duration or 60.0) * self.rate) + self.rate
         out = np.empty((self.channels, max(1, min(declared, limit))), np.float32)
         used = 0
@@ -178,6 +184,8 @@ class AudioView:
     def mono(self, rate: int = 16000) -> Wave:
         """(n,) float32: the mean of all channels at ``rate`` Hz (soxr, high quality); kept for each rate.
 
+        Of a track that is not `complete` the first hour.
+
         Raises:
             DamagedMedia: as `native`.
         """
@@ -195,9 +203,19 @@ class AudioView:
             mixed = native[0] if self.channels == 1 else native.mean(axis=0)
             return mixed if rate == self.rate else np.asarray(soxr.resample(mixed, self.rate, rate), np.float32)
         stream = soxr.ResampleStream(self.rate, rate, 1, dtype="float32")
-        parts = [stream.resample_chunk(np.ascontiguousarray(b.mean(axis=0))) for b in self.blocks()]
-        parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
-        return np.concatenate(parts).astype(np.float32)
+        out, used = np.empty(MAX_HELD_SECONDS * rate, np.float32), 0
+        for block in self._mixed():
+            part = stream.resample_chunk(block, last=not block.size)[: out.size - used]
+            out[used : used + part.size] = part
+            used += part.size
+            if used == out.size:
+                break
+        return out[:used]
+
+    def _mixed(self) -> Iterator[Wave]:
+        """`blocks` of all channels' mean, and an empty one at the end."""
+        yield from (np.ascontiguousarray(block.mean(axis=0)) for block in self.blocks())
+        yield np.zeros(0, np.float32)
 
     @property
     def missing_seconds(self) -> float:

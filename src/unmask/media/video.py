@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from unmask.subject import Subject
 
 SMALL_SIDE = 128
-SMALL_BYTES = 192 * 1024**2
-MIN_SMALL_SIDE = 32
+SMALL_BYTES = 96 * 1024**2
+"""Thumbnails of a whole film; `MAX_FRAMES` of the smallest fit in."""
+
+MIN_SMALL_SIDE = 20
 PREVIEW_SIDE = 1280
 PREVIEW_QUALITY = 80
 _THREADS = max(1, min(4, os.cpu_count() or 1))
@@ -303,27 +305,28 @@ class VideoView:
 
     @once
     def small_frames(self) -> SmallFrames:
-        """Every frame as a luma thumbnail: one threaded decode that all detectors share; at most 192 MB.
+        """Every frame as a luma thumbnail: one threaded decode that all detectors share; at most `SMALL_BYTES`.
 
         A film of very many frames gets smaller thumbnails.
         """
         size = self._small_size
-        thumbs: list[NDArray[np.uint8]] = []
         times, types, corrupt = [], [], []
         state = _Pass()
-        room = SMALL_BYTES // (size[0] * size[1])
+        room = min(SMALL_BYTES // (size[0] * size[1]), self._subject.options.limits.frames)
+        # Pages that no frame is written to take no memory.
+        luma = np.empty((room, size[1], size[0]), np.uint8)
         with self._open() as container:
             stream = self._stream(container)
             for index, frame in enumerate(self._decode(container, stream, state)):
                 if index >= room:
                     state.complete = False
                     break
-                thumbs.append(_reduced(_luma(frame), size))
+                luma[index] = _reduced(_luma(frame), size)
                 times.append(self._time(frame, index, stream))
                 types.append(_PICT_TYPES.get(int(frame.pict_type), "?"))
                 corrupt.append(bool(frame.is_corrupt))
         self.damaged = state.damaged
-        luma = np.stack(thumbs) if thumbs else np.zeros((0, size[1], size[0]), np.uint8)
+        luma = luma[: len(times)]
         return SmallFrames(
             luma=luma,
             times=np.array(times, np.float64),

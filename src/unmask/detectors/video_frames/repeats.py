@@ -17,6 +17,8 @@ Array = NDArray[np.float32]
 MATCH_SIDES = ((3000, 64), (8000, 40), (1 << 40, 32))  # longest side of what is matched, by number of frames
 _LAGS_KEPT = 24
 _BLOCK = 256
+# Numbers held at once where frames are compared: what a long film takes beside them stays small.
+_AT_ONCE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,11 @@ class Repeat:
 class Motion:
     """Reduced frames and the normalised change between neighbours.
 
-    ``frames``: (n, d) grey levels; ``change``: (n, d) change from the frame before, mean removed, unit length;
+    ``frames``: (n, d) uint8 grey levels; ``change``: (n, d) change from the frame before, mean removed, unit length;
     ``energy``: (n,) RMS of that change in grey levels (0 for the first frame).
     """
 
-    frames: Array
+    frames: NDArray[np.uint8]
     change: Array
     energy: Array
 
@@ -55,15 +57,21 @@ def motion_of(luma: NDArray[np.uint8]) -> Motion:
     side = next(s for most, s in MATCH_SIDES if n <= most)
     scale = min(1.0, side / max(h, w))
     size = max(2, round(w * scale)), max(2, round(h * scale))
-    frames = np.empty((n, size[0] * size[1]), np.float32)
+    frames = np.empty((n, size[0] * size[1]), np.uint8)
     for i in range(n):
         frames[i] = cv2.resize(luma[i], size, interpolation=cv2.INTER_AREA).ravel()
-    change = np.zeros_like(frames)
-    np.subtract(frames[1:], frames[:-1], out=change[1:])
+    change = np.zeros(frames.shape, np.float32)
+    np.subtract(frames[1:], frames[:-1], out=change[1:], dtype=np.float32)
     change -= change.mean(axis=1, keepdims=True)
-    energy = np.sqrt(np.mean(change**2, axis=1))
+    energy = np.concatenate([np.sqrt(np.mean(change[part] ** 2, axis=1)) for part in _parts(n, frames.shape[1])])
     change /= np.maximum(energy, 1e-6)[:, None] * np.float32(np.sqrt(frames.shape[1]))
     return Motion(frames, change, energy)
+
+
+def _parts(n: int, width: int) -> list[slice]:
+    """Rows of ``width`` numbers in parts of at most `_AT_ONCE` numbers."""
+    step = max(1, _AT_ONCE // width)
+    return [slice(start, start + step) for start in range(0, n, step)]
 
 
 def find_repeats(
@@ -94,8 +102,9 @@ def _votes(
     n = len(moving)
     forward = np.zeros(n + 1, np.int64)
     backward = np.zeros(2 * n + 1, np.int64)
-    for start in range(0, queries.size, _BLOCK):
-        rows = queries[start : start + _BLOCK]
+    block = max(1, min(_BLOCK, _AT_ONCE // n))
+    for start in range(0, queries.size, block):
+        rows = queries[start : start + block]
         similar = motion.change[rows] @ motion.change.T
         similar[:, ~moving] = 0
         i, j = np.nonzero(similar > level)
@@ -114,15 +123,26 @@ def _peaks(votes: NDArray[np.int64]) -> list[int]:
 
 def _alike(motion: Motion, a: NDArray[np.intp], b: NDArray[np.intp], share: float) -> NDArray[np.bool_]:
     """Frames that look the same: their difference is small beside the motion at that place."""
-    difference = np.sqrt(np.mean((motion.frames[a] - motion.frames[b]) ** 2, axis=1))
+    difference = np.zeros(a.size, np.float32)
+    for part in _parts(a.size, motion.frames.shape[1]):
+        apart = motion.frames[a[part]].astype(np.float32) - motion.frames[b[part]]
+        difference[part] = np.sqrt(np.mean(apart**2, axis=1))
     return np.asarray(difference < share * np.maximum(motion.energy[a], motion.energy[b]))
+
+
+def _correlation(change: Array, a: NDArray[np.intp], b: NDArray[np.intp]) -> Array:
+    """(n,) of the motion into frames ``a`` and into frames ``b``, -1..1."""
+    out = np.zeros(a.size, np.float32)
+    for part in _parts(a.size, change.shape[1]):
+        out[part] = np.einsum("ij,ij->i", change[a[part]], change[b[part]])
+    return out
 
 
 def _runs_forward(
     motion: Motion, moving: NDArray[np.bool_], lag: int, gap: int, p: Mapping[str, float]
 ) -> list[Repeat]:
     a = np.arange(1, len(moving) - lag)
-    match = np.einsum("ij,ij->i", motion.change[a], motion.change[a + lag])
+    match = _correlation(motion.change, a, a + lag)
     good = (match > p["repeat_match"]) & _alike(motion, a, a + lag, p["repeat_alike"])
     both = moving[a] & moving[a + lag]
     return [
@@ -138,7 +158,7 @@ def _runs_backward(
     n = len(moving)
     a = np.arange(max(1, total - n + 1), (total - 1) // 2 + 1)
     b = total - a
-    match = -np.einsum("ij,ij->i", motion.change[a], motion.change[b])
+    match = -_correlation(motion.change, a, b)
     good = (match > p["repeat_match"]) & _alike(motion, a, b - 1, p["repeat_alike"])
     both = moving[a] & moving[b]
     runs = _stretches(good, both, gap, p)
