@@ -13,10 +13,12 @@ import typer
 from unmask.errors import UnmaskError
 from unmask_lab import commands, forge_commands
 from unmask_lab.evaluate import commands as evaluate_commands
+from unmask_lab.evaluate import film_commands
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 app.registered_commands += commands.app.registered_commands
 app.registered_commands += evaluate_commands.app.registered_commands
+app.registered_commands += film_commands.app.registered_commands
 app.registered_commands += forge_commands.app.registered_commands
 
 
