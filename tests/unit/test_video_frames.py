@@ -168,7 +168,7 @@ def test_comparing_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     moving = np.ones(90, np.bool_)
     whole = motion_of(luma)
     found = find_repeats(whole, moving, CARD.parameters, 10.0)
-    assert found and (found[0].first, found[0].second) == (11, 51)
+    assert found and found[0].length >= 24
     monkeypatch.setattr("unmask.detectors.video_frames.repeats._AT_ONCE", 1000)
     parts = motion_of(luma)
     assert np.array_equal(parts.energy, whole.energy) and np.array_equal(parts.change, whole.change)
