@@ -30,6 +30,7 @@ ROOM, SMALLEST = 2.2, 0.3
 LEAST_OVERLAP, SAME = 0.2, 0.5
 
 Rgb = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 
 
 class Lookout:
@@ -68,21 +69,25 @@ class Lookout:
             return None
         found: list[Face] = []
         for face in self._last:
-            again = near(rgb, face)
+            again = near(rgb, face.box)
             # Two faces that were apart have run into one: only a whole look can tell them.
             if again is None or _is_any(again, found):
                 return None
             found.append(again)
         for face, _ in self._gone[-MOST_NEAR:]:
-            again = near(rgb, face)
+            again = near(rgb, face.box)
             if again is not None and not _is_any(again, found):
                 found.append(again)
         return sorted(found, key=lambda face: -face.size)
 
 
-def near(rgb: Rgb, face: Face) -> Face | None:
-    """The face in a square around where it was, in pixels of ``rgb``; None where there is none now."""
-    x, y, w, h = face.box
+def near(rgb: Rgb, box: Box) -> Face | None:
+    """The face in a square around where one was or is expected, in pixels of ``rgb``; None where there is none now.
+
+    Raises:
+        ModelError: a model cannot be used on this machine.
+    """
+    x, y, w, h = box
     half = ROOM * max(w, h) / 2
     low = np.maximum(0, np.array([x + w / 2 - half, y + h / 2 - half])).astype(int)
     high = np.minimum(rgb.shape[1::-1], np.array([x + w / 2 + half, y + h / 2 + half])).astype(int)
@@ -91,7 +96,7 @@ def near(rgb: Rgb, face: Face) -> Face | None:
         return None
     back = np.array([[1, 0, low[0]], [0, 1, low[1]]], np.float64)
     candidates = [one.moved(back) for one in detect(part, smallest=SMALLEST)]
-    return max((c for c in candidates if _shared(c, [face]) >= LEAST_OVERLAP), key=lambda c: c.score, default=None)
+    return max((c for c in candidates if _overlap(c.box, [box]) >= LEAST_OVERLAP), key=lambda c: c.score, default=None)
 
 
 def _is_any(face: Face, others: Sequence[Face]) -> bool:
@@ -101,5 +106,9 @@ def _is_any(face: Face, others: Sequence[Face]) -> bool:
 
 def _shared(face: Face, others: Sequence[Face]) -> float:
     """The largest intersection over union with any of the others."""
-    corners = [(x, y, x + w, y + h) for x, y, w, h in (one.box for one in (face, *others))]
+    return _overlap(face.box, [one.box for one in others])
+
+
+def _overlap(box: Box, others: Sequence[Box]) -> float:
+    corners = [(x, y, x + w, y + h) for x, y, w, h in (box, *others)]
     return float(overlap(np.array(corners[0], np.float32), np.array(corners[1:], np.float32)).max())

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,9 @@ SMALL_BYTES = 96 * 1024**2
 """Thumbnails of a whole film; `MAX_FRAMES` of the smallest fit in."""
 
 MIN_SMALL_SIDE = 20
+MOST_REACH = 300
+"""Frames decoded on the way from a key frame to one that is wanted."""
+
 PREVIEW_SIDE = 1280
 PREVIEW_QUALITY = 80
 _THREADS = max(1, min(4, os.cpu_count() or 1))
@@ -264,6 +268,39 @@ class VideoView:
                 if frame is not None and time is not None and time > last:
                     last = time
                     yield Frame(number, time, self.upright(_pixels(frame, max_side, True)), "I", bool(frame.is_corrupt))
+
+    def frames_at(self, times: Sequence[float]) -> Iterator[Frame | None]:
+        """The upright RGB frames shown at ``times`` (seconds, rising); frames on the way are not converted.
+
+        Each is decoded from the last key frame before it, so all together cost no more than one pass. None where that
+        is more than `MOST_REACH` frames away or the container cannot be searched; ``index`` counts what was asked for.
+        """
+        table, state = self.packet_table, _Pass()
+        frames: Iterator[Any] = iter(())
+        at = np.inf
+        with self._open() as container:
+            stream = self._stream(container)
+            keys = table["pts"][table["key"]] - (seconds(stream.start_time, stream.time_base) or 0.0)
+            for number, wanted in enumerate(times):
+                if wanted <= at or ((keys > at) & (keys <= wanted)).any():
+                    frames = self._sought(container, stream, wanted, state)
+                found = None
+                for frame in islice(frames, MOST_REACH):
+                    at = self._time(frame, number, stream)
+                    if at >= wanted - 1e-4:
+                        pixels = self.upright(_pixels(frame, 0, True))
+                        found = Frame(number, at, pixels, "?", bool(frame.is_corrupt))
+                        break
+                at = at if found else np.inf
+                yield found
+
+    def _sought(self, container: Any, stream: Any, time: float, state: _Pass) -> Iterator[Any]:
+        """Frames from the last key frame before a time on; none where the container cannot be searched."""
+        try:
+            container.seek(int(time / stream.time_base) + (stream.start_time or 0), stream=stream)
+        except av.error.FFmpegError:
+            return iter(())
+        return self._decode(container, stream, state)
 
     def _time(self, frame: Any, index: int, stream: Any) -> float:
         time = frame.time

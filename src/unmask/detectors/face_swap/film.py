@@ -7,6 +7,7 @@ import numpy as np
 from unmask.card import Card
 from unmask.detectors.face_swap import film_evidence
 from unmask.detectors.face_swap.faces import crowd_score, score_faces
+from unmask.detectors.face_swap.film_again import looked_again
 from unmask.detectors.face_swap.film_evidence import TrackScore
 from unmask.films.people import FaceTrack, People, Person
 from unmask.report import Finding
@@ -43,6 +44,7 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
             "The faces are unlike all faces that the network was trained and measured on, so no score is given.",
             shown,
         )
+    known = looked_again(video, known, p)
     raw = crowd_score([one.score for one in known], p["crowd_slope"])
     shown = film_evidence.shown(people, known, p, pictures)
     if raw < p["report_above"]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unmask import evidence
 from unmask.detectors.face_swap.faces import FaceScore, heat
+from unmask.detectors.face_swap.weights import shares, weighted_median
 from unmask.films.people import FaceTrack, Glimpse, People, Person
 from unmask.report import Evidence
 
@@ -25,7 +26,8 @@ CROP, SIDE = 1.7, 200
 @dataclass(frozen=True, eq=False)
 class TrackScore:
     """``times``: (n,) seconds; ``scores``: (n,) log-odds there; ``distance``: from training faces, median;
-    ``moments``: what was looked at there, and what the network said of each part of it.
+    ``moments``: what was looked at there, and what the network said of each part of it; ``later``: (n,) looks that
+    were taken only because their neighbours disagreed (none where it is left out).
     """
 
     track: FaceTrack | Person
@@ -33,11 +35,17 @@ class TrackScore:
     scores: NDArray[np.float64]
     distance: float
     moments: tuple[tuple[Glimpse, FaceScore], ...] = ()
+    later: NDArray[np.bool_] | None = None
 
     @property
     def score(self) -> float:
         """Median over time: one blurred or turned moment does not make a swapped face."""
-        return float(np.median(self.scores))
+        return weighted_median(self.scores, self.weights)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """(n,) how long each look stands for, in usual looks."""
+        return shares(self.times, np.zeros(self.times.size, np.bool_) if self.later is None else self.later)
 
 
 def lane(track: FaceTrack | Person) -> str:
@@ -64,8 +72,10 @@ def lanes(people: People, known: Sequence[TrackScore]) -> list[Evidence]:
 
 def _said(one: TrackScore | None, track: FaceTrack) -> str:
     """The score of one appearance: the answer is the median over all of them."""
-    here = one.scores[(one.times >= track.start) & (one.times <= track.end)] if one is not None else np.zeros(0)
-    return f", score {float(np.median(here)):+.1f}" if here.size else ", not examined"
+    if one is None:
+        return ", not examined"
+    here = (one.times >= track.start) & (one.times <= track.end)
+    return f", score {weighted_median(one.scores[here], one.weights[here]):+.1f}" if here.any() else ", not examined"
 
 
 def shown(people: People, known: Sequence[TrackScore], p: dict[str, float], pictures: bool) -> list[Evidence]:
