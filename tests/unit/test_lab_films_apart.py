@@ -88,6 +88,8 @@ def test_change_points_are_the_best_ones() -> None:
 def test_two_levels_widen_what_reaches_the_higher_one() -> None:
     values = np.array([0.0, 2, 5, 2, 0, 2, 2, 0])
     assert film_places.widened(values, 4, 1).tolist() == [False, True, True, True, False, False, False, False]
+    assert film_places.runs_above(values, 4, 1, 2).any() == np.False_
+    assert film_places.runs_above(values, 2, 2, 3).tolist() == [False, True, True, True, False, False, False, False]
     assert film_places.running_median(np.array([0.0, 9, 0, 0, 5]), 3).tolist() == [4.5, 0, 0, 0, 2.5]
 
 
@@ -136,6 +138,7 @@ def test_where_marks_the_stretch_at_other_peoples_level() -> None:
     assert "| `face.swap` | lips | heavy | 4 / 4 | " in text
     assert "| `face.swap` | change points | 8 / 4 | " in text
     assert "image.synthetic" not in text
+    assert "| 5.0 | 2.5 | 8 of 8 | 0.88 | 0.88 | 0 of 8 |" in text
 
 
 def test_nobodys_level_is_fitted_on_the_own_person() -> None:

@@ -88,7 +88,12 @@ def _inside(one: Trace) -> Floats:
 
 def best_overlap(one: Trace) -> float:
     """The IoU at the level that suits this very film best: what no fixed level can beat."""
-    return max(overlap_of(one.values >= level, one) for level in np.unique(one.values))
+    order = np.argsort(-one.values, kind="stable")
+    # Looks of one value are marked together.
+    last = np.append(np.diff(one.values[order]) != 0, True)
+    shared, marked = np.cumsum(_inside(one)[order])[last], np.cumsum(one.spans[order])[last]
+    low, high = one.truth or (0.0, 0.0)
+    return float((shared / np.maximum(1e-9, marked + high - low - shared)).max())
 
 
 def turned_overlap(one: Trace) -> float:
@@ -157,9 +162,21 @@ def stepwise(values: Floats, penalty: float = PENALTY) -> Floats:
 
 def widened(values: Floats, level: float, mild: float) -> NDArray[np.bool_]:
     """(n,) looks at or above ``level``, and those next to them at or above ``mild``: two-level hysteresis (Canny)."""
-    wide, seeds = values >= min(mild, level), values >= level
-    flags = np.concatenate([[False], wide, [False]])
+    return runs_above(values, level, min(mild, level), 1)
+
+
+def runs_above(values: Floats, level: float, mild: float, least: int) -> NDArray[np.bool_]:
+    """(n,) runs of at least ``least`` looks at or above ``level``, each widened to the looks at or above ``mild``."""
+    seeds = np.zeros(len(values), np.bool_)
+    for first, after in _runs(values >= level):
+        seeds[first:after] = after - first >= least
     out = np.zeros(len(values), np.bool_)
-    for first, after in np.flatnonzero(flags[1:] != flags[:-1]).reshape(-1, 2):
-        out[first:after] = bool(seeds[first:after].any())
+    for first, after in _runs(values >= mild):
+        out[first:after] = seeds[first:after].any()
     return out
+
+
+def _runs(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(k, 2) first indexes of runs, and of what follows them."""
+    padded = np.concatenate([[False], flags, [False]])
+    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from unmask.detectors.face_swap.detector import CARD
 from unmask_lab.evaluate import film_places as places
 from unmask_lab.evaluate import metrics
 from unmask_lab.evaluate.film_places import EXCEEDED, MILD, Smoother, Trace
@@ -19,18 +20,23 @@ FACES = GROUPS["all changed faces"]
 ASKED = {"face.swap": FACES, "image.synthetic": FACES, "video.temporal": FACES, "voice.synthetic": ("voice",)}
 """Detectors with a curve, and what the families are called whose changes it could show."""
 
-WAYS: dict[str, tuple[Smoother, bool]] = {
-    "as it is": (places.as_it_is, False),
-    "median of 3 looks": (partial(places.running_median, looks=3), False),
-    "median of 5 looks": (partial(places.running_median, looks=5), False),
-    "median of 15 looks": (partial(places.running_median, looks=15), False),
-    "two levels": (places.as_it_is, True),
-    "median of 5 looks, two levels": (partial(places.running_median, looks=5), True),
-    "median of 15 looks, two levels": (partial(places.running_median, looks=15), True),
-    "change points": (places.stepwise, False),
-    "change points, two levels": (places.stepwise, True),
+WAYS: dict[str, tuple[Smoother, bool, float]] = {
+    "as it is": (places.as_it_is, False, EXCEEDED),
+    "as it is, level exceeded in 10 %": (places.as_it_is, False, 2 * EXCEEDED),
+    "median of 3 looks": (partial(places.running_median, looks=3), False, EXCEEDED),
+    "median of 5 looks": (partial(places.running_median, looks=5), False, EXCEEDED),
+    "median of 15 looks": (partial(places.running_median, looks=15), False, EXCEEDED),
+    "two levels": (places.as_it_is, True, EXCEEDED),
+    "median of 5 looks, two levels": (partial(places.running_median, looks=5), True, EXCEEDED),
+    "change points": (places.stepwise, False, EXCEEDED),
+    "change points, two levels": (places.stepwise, True, EXCEEDED),
 }
-"""What is done with a curve, and whether marked looks are widened down to the milder level."""
+"""What is done with a curve, whether marked looks are widened down to the milder level, and the share of honest looks
+above the level."""
+
+SWAP = "face.swap"
+FIXED = ((6.0, 3.0), (5.0, 2.5), (4.0, 2.0), (3.0, 1.5))
+"""Log-odds of `face.swap`: a level, and the lower one that a marked stretch is widened down to."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +64,13 @@ class Curves:
 
 def curves(judged: Sequence[Judged], detector: str, way: str = "as it is") -> Curves:
     """Untouched talking heads, and films forged in one stretch only, as this detector sees them."""
-    smoother, wide = WAYS[way]
+    smoother, wide, share = WAYS[way]
     honest = _traces([one for one in judged if bona_fide(one)], detector, smoother)
     forged = _traces([one for one in judged if _in_part(one, ASKED[detector])], detector, smoother)
     levels = {}
     for person in {one.person for one in (*honest, *forged)}:
         others = [one for one in honest if one.person != person]
-        levels[person] = places.level_of(others, EXCEEDED), places.level_of(others, MILD)
+        levels[person] = places.level_of(others, share), places.level_of(others, MILD)
     return Curves(honest, forged, levels, wide)
 
 
@@ -79,9 +85,10 @@ def _traces(films: Sequence[Judged], detector: str, smoother: Smoother) -> tuple
 
 
 def blocks(judged: Sequence[Judged], rounds: int = 200) -> Iterator[str]:
-    """Both tables as Markdown."""
+    """The tables as Markdown: by family and compression, by what is done with the curve, by fixed levels."""
     yield "\n".join(_by_family(judged, rounds))
     yield "\n".join(_by_way(judged, rounds))
+    yield "\n".join(_by_level(judged))
 
 
 def _by_family(judged: Sequence[Judged], rounds: int) -> Iterator[str]:
@@ -122,17 +129,43 @@ def _mean(measure: Callable[[Trace], float], some: Sequence[Trace], rounds: int)
 
 
 def _by_way(judged: Sequence[Judged], rounds: int) -> Iterator[str]:
-    yield ("| detector | curve | films / people | IoU, honest level | best level of each film | honest time marked |")
-    yield "|---|---|---|---|---|---|"
+    yield (
+        "| detector | curve | films / people | IoU, honest level | more than as it is | best level of each film | "
+        "honest time marked |"
+    )
+    yield "|---|---|---|---|---|---|---|"
     for detector in ASKED:
+        plain = curves(judged, detector)
         for way in WAYS:
             found = curves(judged, detector, way)
             if found.forged and found.honest:
-                yield f"| `{detector}` | {way} | " + _way_cells(found, rounds) + " |"
+                yield f"| `{detector}` | {way} | " + _way_cells(found, plain, rounds) + " |"
 
 
-def _way_cells(found: Curves, rounds: int) -> str:
+def _way_cells(found: Curves, plain: Curves, rounds: int) -> str:
     some = found.forged
-    both = [_mean(measure, some, rounds) for measure in (found.overlap, places.best_overlap)]
-    honest = np.mean([found.share(one) for one in found.honest])
-    return f"{len(some)} / {len({one.person for one in some})} | " + " | ".join(both) + f" | {honest:.0%}"
+    before = dict(zip(map(id, some), map(plain.overlap, plain.forged), strict=True))
+    cells = [
+        _mean(found.overlap, some, rounds),
+        _mean(lambda one: found.overlap(one) - before[id(one)], some, rounds),
+        _mean(places.best_overlap, some, rounds),
+        f"{np.mean([found.share(one) for one in found.honest]):.0%}",
+    ]
+    return f"{len(some)} / {len({one.person for one in some})} | " + " | ".join(cells)
+
+
+def _by_level(judged: Sequence[Judged]) -> Iterator[str]:
+    """What `face.swap` would mark at fixed levels, widened down to a lower one."""
+    found, p = curves(judged, SWAP), CARD.parameters
+    least = int(p["film_stretch_moments"])
+    yield "| level | widened down to | films marked | IoU | IoU of those marked | untouched films marked |"
+    yield "|---|---|---|---|---|---|"
+    reported = p["report_above"]
+    for high, low in ((reported, reported), (reported, reported / 2), *FIXED):
+        marked = [(one, places.runs_above(one.values, high, low, least)) for one in found.forged]
+        overlaps = [places.overlap_of(flags, one) for one, flags in marked]
+        those = [v for v, (_, flags) in zip(overlaps, marked, strict=True) if flags.any()]
+        loud = sum(places.runs_above(one.values, high, low, least).any() for one in found.honest)
+        ious = " | ".join(f"{np.mean(v):.2f}" if v else "–" for v in (overlaps, those))
+        counts = f"{len(those)} of {len(marked)} | {ious} | {loud} of {len(found.honest)}"
+        yield f"| {high:.1f} | {low:.1f} | {counts} |"

@@ -42,7 +42,6 @@ CURVES = {
     "plain prediction": "lin",
     "fine detail": "sh",
 }
-ONE_B = {"bf": "1", "b_strategy": "0"}
 TYPES = {1: "I", 2: "P", 3: "B", 5: "I", 6: "P", 7: "B"}
 
 
@@ -101,7 +100,8 @@ def _pulled(graph: av.filter.Graph) -> Iterator[NDArray[np.uint8]]:
             yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
 
 
-_ONE_B = tuple(ONE_B.items())
+_ONE_B = (("bf", "1"), ("b_strategy", "0"))
+_NO_B = (("bf", "0"),)
 VARIANTS = {
     "h20": Variant("untouched, CRF 20", None, (Coding(20),)),
     "h30": Variant("untouched, CRF 30", None, (Coding(30),)),
@@ -109,6 +109,14 @@ VARIANTS = {
     "b1-32-20": Variant("untouched, CRF 32 with single B-frames, then 20", None, (Coding(32, 1.0, _ONE_B), Coding(20))),
     "b1-38-20": Variant(
         "untouched, CRF 38 at half size with single B-frames, then 20", None, (Coding(38, 0.5, _ONE_B), Coding(20))
+    ),
+    "b1-32-20p": Variant(
+        "untouched, CRF 32 with single B-frames, then 20 without any",
+        None,
+        (Coding(32, 1.0, _ONE_B), Coding(20, 1.0, _NO_B)),
+    ),
+    "dis2-20p": Variant(
+        "every second frame by optical flow, CRF 20 without B-frames", halved, (Coding(20, 1.0, _NO_B),)
     ),
     "dis2-20": Variant("every second frame by optical flow, CRF 20", halved, (Coding(20),)),
     "dis2-30": Variant("every second frame by optical flow, CRF 30", halved, (Coding(30),)),
