@@ -139,6 +139,7 @@ def test_where_marks_the_stretch_at_other_peoples_level() -> None:
     assert "| `face.swap` | change points | 8 / 4 | " in text
     assert "image.synthetic" not in text
     assert "| 5.0 | 2.5 | 8 of 8 | 0.88 | 0.88 | 0 of 8 |" in text
+    assert "| own median + 4.0 | own median + 2.0 | 8 of 8 | " in text
 
 
 def test_nobodys_level_is_fitted_on_the_own_person() -> None:

@@ -160,6 +160,11 @@ def stepwise(values: Floats, penalty: float = PENALTY) -> Floats:
     return out
 
 
+def against_itself(values: Floats) -> Floats:
+    """(n,) less the film's own median: a face that scores high throughout does not stand out from itself."""
+    return values - float(np.median(values)) if len(values) else values
+
+
 def widened(values: Floats, level: float, mild: float) -> NDArray[np.bool_]:
     """(n,) looks at or above ``level``, and those next to them at or above ``mild``: two-level hysteresis (Canny)."""
     return runs_above(values, level, min(mild, level), 1)

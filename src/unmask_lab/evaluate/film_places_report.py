@@ -36,7 +36,9 @@ above the level."""
 
 SWAP = "face.swap"
 FIXED = ((6.0, 3.0), (5.0, 2.5), (4.0, 2.0), (3.0, 1.5))
-"""Log-odds of `face.swap`: a level, and the lower one that a marked stretch is widened down to."""
+ABOVE_OWN = ((5.0, 2.5), (4.0, 2.0), (3.0, 1.5))
+"""Log-odds of `face.swap`: a level, and the lower one that a marked stretch is widened down to; and so much above the
+film's own median."""
 
 
 @dataclass(frozen=True)
@@ -155,17 +157,22 @@ def _way_cells(found: Curves, plain: Curves, rounds: int) -> str:
 
 
 def _by_level(judged: Sequence[Judged]) -> Iterator[str]:
-    """What `face.swap` would mark at fixed levels, widened down to a lower one."""
-    found, p = curves(judged, SWAP), CARD.parameters
-    least = int(p["film_stretch_moments"])
+    """What `face.swap` would mark at fixed levels, widened down to lower ones."""
+    found, reported = curves(judged, SWAP), CARD.parameters["report_above"]
     yield "| level | widened down to | films marked | IoU | IoU of those marked | untouched films marked |"
     yield "|---|---|---|---|---|---|"
-    reported = p["report_above"]
     for high, low in ((reported, reported), (reported, reported / 2), *FIXED):
-        marked = [(one, places.runs_above(one.values, high, low, least)) for one in found.forged]
-        overlaps = [places.overlap_of(flags, one) for one, flags in marked]
-        those = [v for v, (_, flags) in zip(overlaps, marked, strict=True) if flags.any()]
-        loud = sum(places.runs_above(one.values, high, low, least).any() for one in found.honest)
-        ious = " | ".join(f"{np.mean(v):.2f}" if v else "–" for v in (overlaps, those))
-        counts = f"{len(those)} of {len(marked)} | {ious} | {loud} of {len(found.honest)}"
-        yield f"| {high:.1f} | {low:.1f} | {counts} |"
+        yield f"| {high:.1f} | {low:.1f} | " + _level_cells(found, high, low, places.as_it_is) + " |"
+    for high, low in ABOVE_OWN:
+        cells = _level_cells(found, high, low, places.against_itself)
+        yield f"| own median + {high:.1f} | own median + {low:.1f} | {cells} |"
+
+
+def _level_cells(found: Curves, high: float, low: float, smoother: Smoother) -> str:
+    least = int(CARD.parameters["film_stretch_moments"])
+    marked = [(one, places.runs_above(smoother(one.values), high, low, least)) for one in found.forged]
+    overlaps = [places.overlap_of(flags, one) for one, flags in marked]
+    those = [v for v, (_, flags) in zip(overlaps, marked, strict=True) if flags.any()]
+    loud = sum(places.runs_above(smoother(one.values), high, low, least).any() for one in found.honest)
+    ious = " | ".join(f"{np.mean(v):.2f}" if v else "–" for v in (overlaps, those))
+    return f"{len(those)} of {len(marked)} | {ious} | {loud} of {len(found.honest)}"
