@@ -119,6 +119,53 @@ def test_joined_cells_are_means_of_what_was_seen() -> None:
     assert not reading.joined_cells(vectors * 0, np.zeros((4, 4), bool), 4)[1].any()
 
 
+def reading_of(logits: NDArray[np.float32], seen: NDArray[np.bool_] | None = None) -> reading.Reading:
+    return reading.Reading(logits, np.ones(logits.shape, bool) if seen is None else seen, 8, 9.0, 1.0)
+
+
+def island(top: float, halo: float) -> NDArray[np.float32]:
+    """A part at ``top`` in a ring at ``halo``, the rest at -1."""
+    out = np.full((24, 30), -1, np.float32)
+    out[5:15, 8:20] = halo
+    out[7:13, 10:18] = top
+    return out
+
+
+@pytest.mark.parametrize(("top", "halo"), [(12.0, 4.5), (6.0, 2.0), (4.5, 1.0)])
+def test_regions_begin_halfway_up_to_the_pictures_own_strongest_cells(top: float, halo: float) -> None:
+    logits = island(top, halo)
+    heat = detector.probability(reading_of(logits))
+    assert detector.level(logits, logits > -9) == pytest.approx((top - 1) / 2)
+    assert ((heat >= 0.5) == (logits == top)).all(), "what the field of view spreads around the part is not marked"
+    assert detector.regions(heat, logits > -9) == [(10, 7, 8, 6)]
+
+
+def test_nothing_lights_up_below_the_floor() -> None:
+    logits = island(1.2, 0.5)
+    assert detector.level(logits, logits > -9) == detector.P["map_floor"]
+    assert detector.probability(reading_of(logits)).max() < 0.5
+
+
+def test_two_parts_of_unlike_strength_are_both_marked() -> None:
+    logits = island(12, 3)
+    logits[18:22, 22:28] = 7
+    heat = detector.probability(reading_of(logits))
+    assert detector.regions(heat, logits > -9) == [(10, 7, 8, 6), (22, 18, 6, 4)]
+
+
+def test_what_was_not_examined_moves_no_level() -> None:
+    logits = island(9, 2)
+    seen = np.ones(logits.shape, bool)
+    seen[:, 24:] = False
+    logits[:, 24:] = 30
+    assert detector.level(logits, seen) == pytest.approx(4)
+
+
+def test_of_very_few_cells_a_level_is_told() -> None:
+    logits = np.asarray([[3.0]], np.float32)
+    assert detector.level(logits, logits > 0) == pytest.approx(3)
+
+
 # With the shipped nets ------------------------------------------------------------------------------------
 
 

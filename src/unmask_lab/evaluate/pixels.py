@@ -16,6 +16,7 @@ from unmask.report import Evidence, Finding
 from unmask_lab.forge.forgery import CHANGED, SOURCE
 
 FIXED = 0.5
+"""Where a region begins in every detector's map: each brings its map to that by what its card says."""
 BOX_MAP_SIDE = 384
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -25,7 +26,7 @@ from unmask_lab.files import write_whole
 from unmask_lab.forge import manifest
 from unmask_lab.forge.manifest import Row
 
-FUSED = "**fused**"
+FUSED, NAMED = "**fused**", "**fused**, regions named"
 ROUNDS = 200
 VARIANTS = ("clean", "jpeg95", "jpeg85", "jpeg75", "resized", "messenger")
 ALARMED = ("suspicious", "likely_manipulated")
@@ -152,18 +153,21 @@ def localisation(data: Data, cards: dict[str, Card], folder: Path, table: Path) 
     found: dict[str, list[Agreement | None]] = {
         name: [_stored(one.get(name)) for one in data.results] for name in names
     }
-    found[FUSED] = [fused_map_agreement(data, i, cards, folder, table) for i in range(len(data.rows))]
+    for name in (FUSED, NAMED):
+        found[name] = [fused_map_agreement(data, i, cards, folder, table, name == NAMED) for i in range(len(data.rows))]
     groups: list[tuple[str, Callable[[Row], bool]]] = [
         *[(f, lambda row, f=f: row.family == f) for f in _families(data)],
         *[(v, lambda row, v=v: row.variant == v) for v in VARIANTS],
     ]
     yield "\nWhere it was changed: pixel F1 at each picture's best threshold / at 0.5 / AUC, over manipulated pictures."
-    yield "A picture for which a detector drew no map counts as F1 0 and is left out of the AUC.\n"
+    yield "A picture for which a detector drew no map counts as F1 0 and is left out of the AUC. Fused, at the best"
+    yield "threshold and in the AUC: all maps together, each times its finding's probability; at 0.5: the map of the"
+    yield "strongest finding, with which a report opens. In the last row only findings that name a region count.\n"
     yield f"| map | files | drawn | {' | '.join(name for name, _ in groups)} |"
     yield "|---" * (3 + len(groups)) + "|"
     manipulated = [i for i, row in enumerate(data.rows) if row.manipulated]
     for name, agreements in found.items():
-        asked = [i for i in manipulated if name == FUSED or name in data.results[i]]
+        asked = [i for i in manipulated if name in (FUSED, NAMED) or name in data.results[i]]
         drawn = np.mean([agreements[i] is not None for i in asked])
         cells = [_pixels([agreements[i] for i in asked if belongs(data.rows[i])]) for _, belongs in groups]
         yield f"| {name} | {len(asked)} | {drawn:.0%} | {' | '.join(cells)} |"
@@ -183,25 +187,44 @@ def _pixels(found: Sequence[Agreement | None]) -> str:
     return f"{_dot(best)}/{_dot(fixed)}/{_dot(float(np.mean(areas)) if areas else math.nan)}"
 
 
-def fused_map_agreement(data: Data, i: int, cards: dict[str, Card], folder: Path, table: Path) -> Agreement | None:
-    """The largest of all maps, each times its detector's calibrated probability, against the mask."""
+def fused_map_agreement(
+    data: Data, i: int, cards: dict[str, Card], folder: Path, table: Path, named: bool = False
+) -> Agreement | None:
+    """The maps of all findings of one file against its mask; None where there is no map.
+
+    The best threshold and the area are those of the largest of all maps, each times its detector's calibrated
+    probability. The fixed threshold is what a report draws: the own map of the strongest finding, which is the one
+    that a report opens with, cut at 0.5. ``named``: only findings that report a region.
+    """
     row = data.rows[i]
-    path = maps_path(table.with_suffix("").with_name(table.stem + "-maps"), row)
-    if not row.manipulated or not path.is_file():
+    found = kept_maps(data, i, cards, table, named) if row.manipulated else []
+    if not found:
         return None
-    weighted: list[NDArray[np.float32]] = []
+    strongest = max(found, key=lambda one: one[0])[1]
+    h, w = max(m.shape[0] for _, m in found), max(m.shape[1] for _, m in found)
+    fused = np.max([cv2.resize(m * p, (w, h), interpolation=cv2.INTER_LINEAR) for p, m in found], axis=0)
+    with Image.open(folder / row.mask) as image:
+        mask = np.asarray(image.convert("L"))
+    ranked = agreement(fused, mask)
+    return None if math.isnan(ranked.auc) else replace(ranked, f1_fixed=agreement(strongest, mask).f1_fixed)
+
+
+def kept_maps(
+    data: Data, i: int, cards: dict[str, Card], table: Path, named: bool = False
+) -> list[tuple[float, NDArray[np.float32]]]:
+    """(calibrated probability, map (h, w) in 0..1) of each calibrated finding of one file that drew one."""
+    path = maps_path(table.with_suffix("").with_name(table.stem + "-maps"), data.rows[i])
+    out: list[tuple[float, NDArray[np.float32]]] = []
+    if not path.is_file():
+        return out
     with np.load(path) as maps:
         for name in maps.files:
             card, result = cards.get(name), data.results[i].get(name)
-            if card and card.calibration and result and result.scored:
-                weighted.append(maps[name].astype(np.float32) / 255 * card.calibration.probability(result.raw_score))
-    if not weighted:
-        return None
-    h, w = max(m.shape[0] for m in weighted), max(m.shape[1] for m in weighted)
-    fused = np.max([cv2.resize(m, (w, h), interpolation=cv2.INTER_LINEAR) for m in weighted], axis=0)
-    with Image.open(folder / row.mask) as image:
-        found = agreement(fused, np.asarray(image.convert("L")))
-    return None if math.isnan(found.auc) else found
+            if not (card and card.calibration and result and result.scored):
+                continue
+            if not named or result.raw_score >= card.parameters.get("report_above", -math.inf):
+                out.append((card.calibration.probability(result.raw_score), maps[name].astype(np.float32) / 255))
+    return out
 
 
 def false_alarms(data: Data, verdicts: Sequence[Verdict]) -> Iterator[str]:

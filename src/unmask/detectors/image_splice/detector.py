@@ -85,9 +85,27 @@ def flat_shares(luma: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def probability(reading: Reading) -> NDArray[np.float32]:
-    """(rows, columns) 0..1: the map, sharpened so that 0.5 is where changed regions begin on calibration data."""
+    """(rows, columns) 0..1: the map, sharpened so that 0.5 is where regions of this picture begin (`level`)."""
     values = filled(reading.logits, reading.seen)
-    return np.asarray(1 / (1 + np.exp(-np.clip(P["map_slope"] * (values - P["map_middle"]), -30, 30))), np.float32)
+    cut = level(values, reading.seen)
+    return np.asarray(1 / (1 + np.exp(-np.clip(P["map_slope"] * (values - cut), -30, 30))), np.float32)
+
+
+def level(values: NDArray[np.float32], seen: NDArray[np.bool_]) -> float:
+    """Log-odds from which a cell of this picture counts as changed.
+
+    Args:
+        values: (rows, columns), the net's map, log-odds.
+        seen: (rows, columns), the cells that were examined, one at least.
+
+    How high the map stands tells how clear the traces are: a changed part may reach 3 after strong compression and 12
+    without, and the net's field of view spreads a part of that around it. One level for all pictures therefore marks
+    too much of the clear ones and nothing of the faint ones. The cut lies a share of the way up from the picture's
+    median to its strongest cells, and never below ``map_floor``, so that untouched pictures do not light up.
+    """
+    ordered = np.sort(values[seen])
+    middle, top = float(np.median(ordered)), float(ordered[-int(P["top_cells"]) :].mean())
+    return max(P["map_floor"], middle + P["cut_share"] * (top - middle))
 
 
 def regions(heat: NDArray[np.float32], seen: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
