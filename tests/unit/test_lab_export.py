@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 import lab_tiny_run as tiny  # noqa: E402 - needs torch
-from onnx import numpy_helper  # noqa: E402
+from onnx import TensorProto, numpy_helper  # noqa: E402
 
 from unmask.models import runtime, store  # noqa: E402
 from unmask_lab.errors import LabError  # noqa: E402
 from unmask_lab.train.export import export, to_onnx  # noqa: E402
 from unmask_lab.train.loop import load_weights  # noqa: E402
-from unmask_lab.train.stored import store_weights, to_int8  # noqa: E402
+from unmask_lab.train.rounding import round_to_four_bits  # noqa: E402
+from unmask_lab.train.stored import from_int4, round_weights, store_weights, to_int4, to_int8  # noqa: E402
 
 CARD = {
     "id": "tiny",
@@ -198,3 +200,46 @@ def test_full_disk_leaves_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     assert caught.value.code == "disk.full"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_int4_is_what_the_runtime_computes_with(tmp_path: Path) -> None:
+    """Groups of 32 inputs share a scale; weights whose inputs do not divide so keep eight bits."""
+    graph = to_onnx(Mixed().eval(), sample(), ["score", "map"])
+    stored, expanded = store_weights(graph, "int4")
+    kinds = [t.data_type for t in stored.graph.initializer]
+    assert kinds.count(TensorProto.INT4) == 5
+    other = to_onnx(torch.nn.Conv1d(10, 48, 7), {"x": torch.randn(1, 10, 40)}, ["y"])
+    assert TensorProto.INT8 in [t.data_type for t in store_weights(other, "int4")[0].graph.initializer]
+    given = []
+    for name, model in (("stored", stored), ("expanded", expanded)):
+        (tmp_path / name).with_suffix(".onnx").write_bytes(model.SerializeToString())
+        request = runtime.compile_file(tmp_path / f"{name}.onnx").create_infer_request()
+        request.infer({"x": sample()["x"].numpy()})
+        given.append(np.array(request.get_tensor("map").data))
+    assert np.abs(given[0] - given[1]).max() <= 1e-5 * np.abs(given[1]).max()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_int4_of_what_was_rounded_changes_nothing(axis: int) -> None:
+    values = np.random.default_rng(2).normal(size=(64, 96)).astype(np.float32)
+    values[:32] *= 1e-3
+    values[3] = 0
+    once = from_int4(*to_int4(values, axis), axis)
+    assert np.array_equal(from_int4(*to_int4(once, axis), axis), once)
+    assert np.abs(once - values).max() < 0.2 * np.abs(values).max()
+
+
+def test_rounding_by_outputs_keeps_them_better_than_rounding_by_weights() -> None:
+    torch.manual_seed(3)
+    mix = torch.randn(64, 64) / 8
+    seen = torch.randn(2000, 64) @ mix  # inputs that go together, as a layer's do
+    exact = torch.nn.Sequential(torch.nn.Linear(64, 96), torch.nn.GELU(), torch.nn.Linear(96, 64))
+    near, by_outputs = copy.deepcopy(exact), copy.deepcopy(exact)
+    round_weights(near, "int4")
+    round_to_four_bits(by_outputs, lambda: by_outputs(seen))
+    with torch.no_grad():
+        wrong = [float((net(seen) - exact(seen)).square().mean()) for net in (near, by_outputs)]
+    assert wrong[1] < 0.7 * wrong[0]
+    again = copy.deepcopy(by_outputs)
+    round_weights(again, "int4")
+    assert all(torch.equal(a, b) for a, b in zip(again.parameters(), by_outputs.parameters(), strict=True))

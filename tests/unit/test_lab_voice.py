@@ -1,4 +1,4 @@
-"""The voice network and its recipe: one function in other units, batches by number, nothing of what is left out."""
+"""The voice network and its recipe: what is pooled, what is answered, nothing of what is left out."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ torch = pytest.importorskip("torch")
 from unmask_lab.errors import LabError  # noqa: E402
 from unmask_lab.manifest import Row  # noqa: E402
 from unmask_lab.nets import voice  # noqa: E402
-from unmask_lab.nets.whisper import LogMel, Tower  # noqa: E402
+from unmask_lab.nets.moonshine import Moonshine, load_moonshine  # noqa: E402
+from unmask_lab.nets.whisper import Tower  # noqa: E402
 from unmask_lab.train.recipes import voice_synthetic as recipe  # noqa: E402
 
 
 def small_net(seed: int = 0) -> voice.VoiceNet:
     torch.manual_seed(seed)
-    net = voice.VoiceNet(Tower(4, width=16, heads=2)).eval()
+    net = voice.VoiceNet(Tower(4, width=16, heads=2), Moonshine(1)).eval()
     with torch.no_grad():
         for parameter in net.parameters():
             parameter.normal_(0, 0.2)
         net.shift.normal_()
         net.spread.uniform_(0.5, 2.0)
     return net
+
+
+WIDTH = 3 * (4 * 16 + 416)
 
 
 def some_clips(n: int = 24) -> recipe.Clips:
@@ -43,26 +47,50 @@ def some_clips(n: int = 24) -> recipe.Clips:
     return recipe.Clips(rows, waves, np.full(n, recipe.SAMPLES))
 
 
-def test_other_units_are_the_same_function() -> None:
-    net, wave = small_net(), torch.randn(3, 32000)
-    other = voice.rescaled(net, torch.randn(128), torch.rand(128) + 0.5)
-    with torch.no_grad():
-        assert torch.allclose(net(wave)[0], other(wave)[0], atol=1e-4)
-        assert torch.allclose(voice.averaged([net, other])(wave)[0], net(wave)[0], atol=1e-4)
-        assert not torch.allclose(net(wave)[0], small_net(1)(wave)[0], atol=1e-2)
-
-
 def test_the_answer_of_pooled_layers_is_that_of_the_wave() -> None:
     net, wave = small_net(), torch.randn(2, 32000)
     with torch.no_grad():
-        score, _ = net.answers(net.pool(net.mel(wave)))
-        assert torch.allclose(score, net(wave)[0])
-        assert torch.allclose(score, net.logit(LogMel()(wave)), atol=1e-5)
+        pooled = net.pool(wave)
+        score, distance, layers = net(wave)
+        assert pooled.shape == (2, WIDTH)
+        assert torch.allclose(net.answers(pooled)[0], score) and torch.allclose(net.answers(pooled)[1], distance)
+        assert torch.equal(layers, pooled[:, : 2 * 4 * 16])
+
+
+def test_what_is_pooled_is_mean_deviation_and_change() -> None:
+    net, wave = small_net(), torch.randn(1, 32000)
+    with torch.no_grad():
+        pooled = net.pool(wave)[0]
+        seen = torch.cat(net.tower(net.mel(wave))[1:], -1)[0]
+        heard = net.other(wave)[1][0]
+    assert torch.allclose(pooled[:64], seen.mean(0), atol=1e-4)
+    assert torch.allclose(pooled[64:128], seen.std(0, correction=0), atol=1e-3)
+    assert torch.allclose(pooled[128:544], heard.mean(0), rtol=1e-3, atol=1e-3)
+    assert torch.allclose(pooled[-416:], heard.diff(dim=0).square().mean(0).sqrt(), rtol=1e-3, atol=1e-3)
+
+
+def test_the_second_recogniser_gives_forty_frames_a_second_and_knows_their_order() -> None:
+    torch.manual_seed(0)
+    net, wave = Moonshine(1).eval(), torch.randn(1, 32000)
+    with torch.no_grad():
+        first, block = net(wave)
+        swapped = net.blocks[0](first[:, [1, 0, *range(2, 82)]], net.cosine, net.sine)
+    assert first.shape == block.shape == (1, 82, 416)
+    assert not torch.allclose(block[:, 5], swapped[:, 5], atol=1e-4)
+
+
+def test_an_answer_fitted_on_pooled_layers_tells_what_they_tell() -> None:
+    net = small_net()
+    pooled = np.random.default_rng(4).normal(size=(300, WIDTH)).astype(np.float32)
+    truth = (pooled[:, 5] + pooled[:, -3] > 0).astype(np.float32)
+    voice.fit_answer(net, pooled, truth, np.ones(300, np.float32))
+    score, _ = recipe.answers(net, pooled)
+    assert ((score > 0) == (truth == 1)).mean() > 0.95
 
 
 def test_one_training_clip_in_two_hundred_lies_beyond_the_distance_of_one() -> None:
     net = small_net()
-    pooled = np.random.default_rng(1).normal(size=(1000, 128)).astype(np.float32)
+    pooled = np.random.default_rng(1).normal(size=(1000, WIDTH)).astype(np.float32)
     voice.fit_drift(net, pooled)
     with torch.no_grad():
         distance = net.distance(torch.from_numpy(pooled))
@@ -79,27 +107,11 @@ def test_the_probe_finds_the_column_that_tells() -> None:
     assert abs(float(bias)) < 0.5
 
 
-def test_a_batch_is_a_function_of_its_number_and_half_bona_fide() -> None:
-    clips = some_clips()
-    batch = recipe.batches(clips, np.arange(24), seed=1)
-    first, again, other = batch(5), batch(5), batch(6)
-    assert torch.equal(first[0], again[0]) and not torch.equal(first[0], other[0])
-    assert first[0].shape == (recipe.BATCH, 80, recipe.CROP // 160)
-    assert first[1].tolist() == [0] * 12 + [1] * 12
-
-
 def test_nothing_of_a_held_out_source_is_used_from_the_forged_set() -> None:
     clips = some_clips()
     kept = recipe.usable(clips, clips, np.asarray([0, 7]))
     assert set(clips.source[kept]) == {"s2", "s3"}
     assert all(clips.rows[i].label == "synthetic" for i in kept)
-
-
-def test_augmentation_keeps_the_level_and_the_length() -> None:
-    wave = recipe.augment(torch.randn(16, recipe.CROP), np.random.default_rng(0))
-    assert wave.shape == (16, recipe.CROP)
-    loud = wave.std(1) / recipe.LEVEL
-    assert float(loud.min()) > 0.7 and float(loud.max()) < 1.42
 
 
 def test_sources_count_less_than_their_clips() -> None:
@@ -112,7 +124,7 @@ def test_sources_count_less_than_their_clips() -> None:
 
 def test_the_table_has_every_way_once_and_only_held_out_clips() -> None:
     net, clips, held = small_net(), some_clips(), np.asarray([1, 4])
-    pooled = np.random.default_rng(0).normal(size=(2, len(recipe.WAYS), 128)).astype(np.float32)
+    pooled = np.random.default_rng(0).normal(size=(2, len(recipe.WAYS), WIDTH)).astype(np.float32)
     found = recipe.table(net, clips, pooled, held, 3, {"4.flac": "singing"})
     assert {(s.path, s.variant) for s in found} == {(p, w) for p in ("1.flac", "4.flac") for w in recipe.WAYS}
     assert {(s.label, s.kind) for s in found} == {(1, ""), (0, "singing")}
@@ -124,9 +136,9 @@ def test_a_cache_of_other_clips_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError) as error:
         recipe.prepare(some_clips().rows, tmp_path, tmp_path)
     assert error.value.code == "train.cache"
-    np.save(tmp_path / "layers.npy", np.zeros((3, 2, 8), np.float16))
+    np.save(tmp_path / "pooled.npy", np.zeros((3, 2, 8), np.float16))
     with pytest.raises(LabError) as error:
-        recipe.untouched_layers(some_clips(), tmp_path, tmp_path)
+        recipe.pooled_layers(some_clips(), small_net(), tmp_path)
     assert error.value.code == "train.cache"
 
 
@@ -137,3 +149,11 @@ def test_a_clip_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     assert error.value.code == "manifest.file" and "a.flac" in error.value.text
     with pytest.raises(LabError):
         recipe.read_forged(tmp_path, tmp_path / "cache")
+
+
+def test_a_file_that_is_not_moonshine_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "encoder_model.ort").write_bytes(bytes(500))
+    with pytest.raises(LabError) as error:
+        load_moonshine(tmp_path / "encoder_model.ort")
+    assert error.value.code == "train.file" and "encoder_model.ort" in error.value.text

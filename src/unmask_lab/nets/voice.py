@@ -1,102 +1,81 @@
-"""The voice network: Whisper's first encoder layers, attentive statistics over all of them, one linear answer.
+"""The network of `voice.synthetic`: a linear answer on what the shallow layers of two speech recognisers do over time.
 
-The layers' outputs are joined frame by frame; an attention weighs the frames, and the weighted mean and deviation of
-every channel (attentive statistics pooling, Okabe et al. 2018) are what the answer is linear in. So the network can
-start as a logistic regression on the untouched layers, which is then tuned together with them (linear probing, then
-fine-tuning: Kumar et al. 2022).
+Whisper reads a log-mel spectrogram, Moonshine the waveform. Of every channel of their first layers three numbers are
+kept: the mean over the clip, the deviation, and the change from one frame to the next, because a machine's voice moves
+more evenly than a throat. The networks themselves stay untouched: on little data tuning them learns the sources.
 """
 
 from __future__ import annotations
-
-import copy
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unmask_lab.nets.whisper import LogMel, Tower, load_tower
+from unmask_lab.nets.moonshine import Moonshine
+from unmask_lab.nets.whisper import LogMel, Tower
 
 LAYERS = 4
 FRAMES = 100
-"""Positions that are kept: two seconds."""
-ATTENTION = 64
+"""Positions of Whisper that are kept: two seconds."""
 DIRECTIONS = 32
 _SMALLEST = 1e-6
 Array = NDArray[np.float32]
 
 
 class VoiceNet(nn.Module):
-    """(batch, samples) at 16 kHz to log-odds of synthesis and, once `fit_drift` was called, a distance.
+    """(batch, samples) at 16 kHz to log-odds of synthesis, a distance and Whisper's pooled layers.
 
-    ``distance``: how unlike the training material the pooled layers are; 1 is what one training clip in 200 exceeds.
+    ``distance``: how unlike the training material Whisper's layers are; 1 is what one training clip in 200 exceeds.
     """
 
-    def __init__(self, tower: Tower, layers: int = LAYERS, dropout: float = 0.2) -> None:
+    def __init__(self, tower: Tower, other: Moonshine) -> None:
         super().__init__()
-        width = layers * tower.conv1.out_channels
-        self.mel = LogMel()
-        self.tower = tower
+        self.mel, self.tower, self.other = LogMel(), tower, other
         tower.positions = nn.Parameter(tower.positions[:FRAMES].clone(), requires_grad=False)
-        self.attend = nn.Sequential(nn.Linear(width, ATTENTION), nn.Tanh(), nn.Linear(ATTENTION, 1))
-        nn.init.zeros_(self.attend[2].weight)
-        nn.init.zeros_(self.attend[2].bias)
-        self.drop = nn.Dropout(dropout)
-        self.answer = nn.Linear(2 * width, 1)
-        for name, start in (("shift", 0.0), ("spread", 1.0), ("centre", 0.0), ("scale", 1.0)):
-            self.register_buffer(name, torch.full((2 * width,), start))
-        self.register_buffer("directions", torch.zeros(2 * width, DIRECTIONS))
+        self.seen = 2 * len(tower.blocks) * tower.conv1.out_channels
+        width = 3 * (self.seen // 2 + len(other.blocks) * other.conv1.out_channels)
+        self.answer = nn.Linear(width, 1)
+        for name, size, start in (("shift", width, 0.0), ("spread", width, 1.0), ("centre", self.seen, 0.0)):
+            self.register_buffer(name, torch.full((size,), start))
+        self.register_buffer("scale", torch.ones(self.seen))
+        self.register_buffer("directions", torch.zeros(self.seen, DIRECTIONS))
         self.register_buffer("variances", torch.ones(DIRECTIONS))
         self.register_buffer("limits", torch.ones(2))
 
-    def pool(self, mel: Tensor) -> Tensor:
-        """(batch, 80, frames) to (batch, 2 * width): attentive mean and deviation of every channel."""
-        x = torch.cat(self.tower(mel)[1:], -1).float()
-        half = x.shape[-1]
-        even = (x - self.shift[:half]) / (10 * self.spread[:half])
-        weight = torch.softmax(self.attend(even).float(), 1)
-        mean = (weight * x).sum(1)
-        deviation = (weight * (x - mean[:, None]).square()).sum(1).clamp(min=_SMALLEST).sqrt()
-        return torch.cat([mean, deviation], 1)
-
-    def logit(self, mel: Tensor) -> Tensor:
-        """(batch, 80, frames) to (batch,) log-odds; what training minimises over."""
-        even: Tensor = (self.pool(mel) - self.shift) / self.spread
-        return self.answer(self.drop(even)).float()[:, 0]
+    def pool(self, wave: Tensor) -> Tensor:
+        """(batch, samples) to (batch, width): Whisper's means and deviations, Moonshine's, then the changes of both."""
+        parts = [torch.cat(layers[1:], -1).float() for layers in (self.tower(self.mel(wave)), self.other(wave))]
+        states = [part for x in parts for part in (x.mean(1), _root(x - x.mean(1, keepdim=True)))]
+        return torch.cat([*states, *(_root(x[:, 1:] - x[:, :-1]) for x in parts)], 1)
 
     def forward(self, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(batch, samples) to ``score`` and ``distance``, (batch,) each, and ``layers``, what both rest on."""
-        pooled = self.pool(self.mel(wave))
-        return *self.answers(pooled), pooled
+        """(batch, samples) to ``score`` and ``distance``, (batch,) each, and ``layers``, Whisper's share."""
+        pooled = self.pool(wave)
+        return *self.answers(pooled), pooled[:, : self.seen]
 
     def answers(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
-        """``score`` and ``distance``, (batch,) each, of (batch, 2 * width) pooled layers."""
+        """``score`` and ``distance``, (batch,) each, of (batch, width) pooled layers."""
         even = (pooled - self.shift) / self.spread
-        # Written as a sum, so that its few weights are stored as they are when the others become int8.
+        # Written as a sum, so that its few weights are stored as they are when the others become small.
         return (even * self.answer.weight[0]).sum(1) + self.answer.bias, self.distance(pooled)
 
     def distance(self, pooled: Tensor) -> Tensor:
         """Mahalanobis distance along the main directions of the training material, and beside them, 1 at the limit."""
-        even = (pooled - self.centre) / self.scale
+        even = (pooled[:, : self.seen] - self.centre) / self.scale
         along = (even @ self.directions).square()
         beside = (even.square().sum(1) - along.sum(1)) / even.shape[1]
         inside = (along / self.variances).mean(1)
         return (inside + beside / self.limits[0]).clamp(min=0).sqrt() / self.limits[1]
 
 
-def start_from(tower_file: Path, pooled: Array, truth: Array, weight: Array, layers: int = LAYERS) -> VoiceNet:
-    """The network that answers as a weighted logistic regression on the untouched layers does.
+def _root(x: Tensor) -> Tensor:
+    """(batch, frames, channels) to (batch, channels): root of the mean square over time."""
+    return x.square().mean(1).clamp(min=_SMALLEST).sqrt()
 
-    Args:
-        tower_file: Whisper's weights, see `load_tower`.
-        pooled: (n, 2 * width) plain mean and deviation of the layers' channels.
-        truth: (n,) 0 or 1.
-        weight: (n,) of each clip.
-        layers: how many of the tower are kept.
-    """
-    net = VoiceNet(load_tower(tower_file, layers), layers)
+
+def fit_answer(net: VoiceNet, pooled: Array, truth: Array, weight: Array) -> None:
+    """Answer as a weighted logistic regression on (n, width) ``pooled`` does; ``truth`` and ``weight`` are (n,)."""
     shift, spread = pooled.mean(0), pooled.std(0) + 1e-4
     direction, bias = linear_probe((pooled - shift) / spread, truth, weight)
     with torch.no_grad():
@@ -104,7 +83,6 @@ def start_from(tower_file: Path, pooled: Array, truth: Array, weight: Array, lay
         net.spread.copy_(torch.from_numpy(spread))
         net.answer.weight.copy_(direction[None])
         net.answer.bias.copy_(bias)
-    return net
 
 
 def linear_probe(
@@ -136,31 +114,9 @@ def linear_probe(
     return direction.detach(), bias.detach()
 
 
-def rescaled(net: VoiceNet, shift: Tensor, spread: Tensor) -> VoiceNet:
-    """The same function with another ``shift`` and ``spread``, (2 * width,) each: the layers behind them make up."""
-    out = copy.deepcopy(net)
-    first, half = out.attend[0], out.attend[0].in_features
-    with torch.no_grad():
-        for layer, size, ten in ((first, half, 10.0), (out.answer, 2 * half, 1.0)):
-            moved = (shift[:size] - net.shift[:size]) / (ten * net.spread[:size])
-            layer.bias.add_(layer.weight @ moved)
-            layer.weight.mul_(spread[:size] / net.spread[:size])
-        out.shift.copy_(shift)
-        out.spread.copy_(spread)
-    return out
-
-
-def averaged(nets: Sequence[VoiceNet]) -> VoiceNet:
-    """The mean of several networks' weights (a soup: Wortsman et al. 2022); they must share one start."""
-    states = [rescaled(net, nets[0].shift, nets[0].spread).state_dict() for net in nets]
-    out = copy.deepcopy(nets[0])
-    out.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
-    return out
-
-
 def fit_drift(net: VoiceNet, pooled: Array, share: float = 0.995) -> None:
-    """Set the distance from (n, 2 * width) pooled layers of the training material; ``share`` of them lie below 1."""
-    x = torch.from_numpy(pooled)
+    """Set the distance from (n, width) pooled layers of the training material; ``share`` of them lie below 1."""
+    x = torch.from_numpy(np.ascontiguousarray(pooled[:, : net.seen]))
     with torch.no_grad():
         net.centre.copy_(x.mean(0))
         net.scale.copy_(x.std(0) + 1e-4)
