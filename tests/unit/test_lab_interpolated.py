@@ -63,8 +63,8 @@ def test_levels_come_from_the_other_half() -> None:
     ]
     lines = list(study.table(found))
     assert lines[2].startswith("| level")
-    assert "| untouched, CRF 20 | 0 of 2 |" in lines[3]
-    assert lines[4].count("2 of 2") == len(keys)
+    assert "| untouched, CRF 20 | 0 of 2; 1.0 |" in lines[3]
+    assert lines[4].count("2 of 2; 3.0") == len(keys)
 
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path, shot: study.Clip, monkeypatch: pytest.MonkeyPatch) -> None:

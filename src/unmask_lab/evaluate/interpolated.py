@@ -268,7 +268,7 @@ def _read(film: str, name: str, kept: Path) -> Measured:
 
 
 def table(found: Sequence[Measured]) -> Iterator[str]:
-    """Markdown: films of the test half above the level that no single coding in the other half reaches."""
+    """Markdown: films of the test half above the level that no single coding in the other half reaches; medians."""
     halves = making.halves_of(sorted({one.film for one in found}))
     heads = [f"{title}{more}" for title in CURVES for more in ("", ", same place")]
     yield "| film | " + " | ".join(heads) + " |"
@@ -278,10 +278,15 @@ def table(found: Sequence[Measured]) -> Iterator[str]:
     levels = {key: max((one.scores[key] for one in fitted), default=float("inf")) for key in keys}
     yield "| level (−log10 of chance) | " + " | ".join(f"{levels[key]:.1f}" for key in keys) + " |"
     for name, variant in VARIANTS.items():
-        some = [one for one in found if one.variant == name and halves[one.film] == "test"]
+        some = [one.scores for one in found if one.variant == name and halves[one.film] == "test"]
         if some:
-            cells = [f"{sum(one.scores[key] > levels[key] for one in some)} of {len(some)}" for key in keys]
+            cells = [_cell([scores[key] for scores in some], levels[key]) for key in keys]
             yield f"| {variant.title} | " + " | ".join(cells) + " |"
+
+
+def _cell(values: Sequence[float], level: float) -> str:
+    """How many are above the level, and the median."""
+    return f"{sum(value > level for value in values)} of {len(values)}; {np.median(values):.1f}"
 
 
 def _main(arguments: list[str]) -> None:
