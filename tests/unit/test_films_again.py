@@ -107,15 +107,3 @@ def test_a_look_between_lies_in_the_middle_and_on_the_face(subject: Subject) -> 
     assert first.time == pytest.approx(4.5, abs=0.06) and other.time == pytest.approx(1.5, abs=0.06)
     assert first.size == pytest.approx(track.size, rel=0.2) and first.face.sharpness > 0
     assert looks_between(subject.video, [Gap(track, 1.0, 1.05)]) == [None]
-
-
-def test_frames_at_times_are_those_of_one_pass(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    video = subject.video
-    wanted = [0.0, 0.4, 3.3, 5.9]
-    found = list(video.frames_at(wanted))
-    every = {round(f.time, 3): f.pixels for f in video.frames(rgb=True, upright=True)}
-    assert [round(f.time, 3) for f in found if f is not None] == wanted
-    assert all(np.array_equal(f.pixels, every[round(f.time, 3)]) for f in found if f is not None)
-    monkeypatch.setattr("unmask.media.video.MOST_REACH", 5)
-    assert [f is not None for f in video.frames_at([0.3, 1.0, 1.1])] == [True, False, False]
-    assert list(video.frames_at([99.0])) == [None]

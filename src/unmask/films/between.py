@@ -9,7 +9,7 @@ import numpy as np
 
 from unmask.films.lookout import Box, near
 from unmask.films.people import FaceTrack, Glimpse, glimpse
-from unmask.media.video import VideoView
+from unmask.media.video import SmallFrames, VideoView
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,10 @@ def looks_between(video: VideoView, gaps: Sequence[Gap]) -> list[Glimpse | None]
     Raises:
         MediaError: the film cannot be decoded. ModelError: a model cannot be used on this machine.
     """
-    times = video.small_frames.times[~video.small_frames.corrupt]
-    wanted = [(_middle(times, gap), i) for i, gap in enumerate(gaps)]
-    order = sorted((time, i) for time, i in wanted if time is not None)
+    wanted = [(_middle(video.small_frames, gap), i) for i, gap in enumerate(gaps)]
+    order = sorted((index, i) for index, i in wanted if index is not None)
     out: list[Glimpse | None] = [None] * len(gaps)
-    frames = video.frames_at([time for time, _ in order])
+    frames = video.frames_at([index for index, _ in order])
     for (_, i), frame in zip(order, frames, strict=True):
         if frame is None:
             continue
@@ -40,10 +39,11 @@ def looks_between(video: VideoView, gaps: Sequence[Gap]) -> list[Glimpse | None]
     return out
 
 
-def _middle(times: np.ndarray, gap: Gap) -> float | None:
-    """The time of the sound frame that lies nearest the middle; None where there is none between the two looks."""
-    inside = times[(times > gap.before) & (times < gap.after)]
-    return float(inside[np.argmin(np.abs(inside - (gap.before + gap.after) / 2))]) if inside.size else None
+def _middle(small: SmallFrames, gap: Gap) -> int | None:
+    """Index of the sound frame that lies nearest the middle; None where there is none between the two looks."""
+    inside = np.flatnonzero((small.times > gap.before) & (small.times < gap.after) & ~small.corrupt)
+    apart = np.abs(small.times[inside] - (gap.before + gap.after) / 2)
+    return int(inside[np.argmin(apart)]) if inside.size else None
 
 
 def expected(track: FaceTrack, time: float) -> Box:

@@ -17,6 +17,7 @@ from unmask.faces.face import Face
 from unmask.faces.track import Tracker
 from unmask.films import identity
 from unmask.films.lookout import Lookout
+from unmask.films.picked import picked
 from unmask.films.plan import cuts, planned
 from unmask.media.video import VideoView
 
@@ -194,7 +195,7 @@ def people_of(video: VideoView) -> People:
     scenes, frames = cuts(small), planned(small)
     found, lookout = _Found(_patience(small.times[frames])), Lookout()
     scene = 0
-    for frame in video.frames(rgb=True, upright=True, only=frozenset(frames.tolist())):
+    for frame in picked(video, frames):
         now = int(np.searchsorted(scenes, frame.index, side="right"))
         if now != scene:
             found.tracker.cut()

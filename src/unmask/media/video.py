@@ -269,35 +269,42 @@ class VideoView:
                     last = time
                     yield Frame(number, time, self.upright(_pixels(frame, max_side, True)), "I", bool(frame.is_corrupt))
 
-    def frames_at(self, times: Sequence[float]) -> Iterator[Frame | None]:
-        """The upright RGB frames shown at ``times`` (seconds, rising); frames on the way are not converted.
+    def frames_at(self, indexes: Sequence[int]) -> Iterator[Frame | None]:
+        """The upright RGB frames of these indexes (rising, as in `small_frames`); those on the way are not converted.
 
         Each is decoded from the last key frame before it, so all together cost no more than one pass. None where that
-        is more than `MOST_REACH` frames away or the container cannot be searched; ``index`` counts what was asked for.
+        is more than `MOST_REACH` frames away, the container cannot be searched, or what comes is not the same picture.
         """
-        table, state = self.packet_table, _Pass()
+        small, table, state = self.small_frames, self.packet_table, _Pass()
         frames: Iterator[Any] = iter(())
         at = np.inf
         with self._open() as container:
             stream = self._stream(container)
             keys = table["pts"][table["key"]] - (seconds(stream.start_time, stream.time_base) or 0.0)
-            for number, wanted in enumerate(times):
+            for index in indexes:
+                wanted = float(small.times[index])
                 if wanted <= at or ((keys > at) & (keys <= wanted)).any():
                     frames = self._sought(container, stream, wanted, state)
-                found = None
+                at = np.inf
                 for frame in islice(frames, MOST_REACH):
-                    at = self._time(frame, number, stream)
-                    if at >= wanted - 1e-4:
-                        pixels = self.upright(_pixels(frame, 0, True))
-                        found = Frame(number, at, pixels, "?", bool(frame.is_corrupt))
+                    if self._time(frame, index, stream) >= wanted - 1e-4:
+                        at = wanted
                         break
-                at = at if found else np.inf
-                yield found
+                yield self._same(frame, index) if at == wanted else None
+
+    def _same(self, frame: Any, index: int) -> Frame | None:
+        """The decoded frame, if it is the one of this index, bit for bit as the pass over the whole film saw it."""
+        small = self.small_frames
+        seen = small.luma[index]
+        if not np.array_equal(_reduced(_luma(frame), (seen.shape[1], seen.shape[0])), seen):
+            return None
+        pixels = self.upright(_pixels(frame, 0, True))
+        return Frame(index, float(small.times[index]), pixels, str(small.types[index]), bool(small.corrupt[index]))
 
     def _sought(self, container: Any, stream: Any, time: float, state: _Pass) -> Iterator[Any]:
         """Frames from the last key frame before a time on; none where the container cannot be searched."""
         try:
-            container.seek(int(time / stream.time_base) + (stream.start_time or 0), stream=stream)
+            container.seek(round(time / stream.time_base) + (stream.start_time or 0), stream=stream)
         except av.error.FFmpegError:
             return iter(())
         return self._decode(container, stream, state)

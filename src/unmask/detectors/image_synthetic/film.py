@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unmask import evidence
+from unmask.films.picked import picked
 from unmask.films.plan import spread
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def examine_film(
         )
     if max(video.width, video.height) > p["longest_shape"] * min(video.width, video.height):
         return card.declined("synthetic.odd_shape", "The film is so long and narrow that it cannot be compared.")
-    wanted = frozenset(spread(video.small_frames, int(p["film_frames"])).tolist())
+    wanted = spread(video.small_frames, int(p["film_frames"]))
     times, answers = [], []
-    for frame in video.frames(rgb=True, upright=True, only=wanted):
+    for frame in picked(video, wanted):
         if usable(frame.pixels):
             times.append(frame.time)
             answers.append(ask(frame.pixels))
