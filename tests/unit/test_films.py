@@ -70,6 +70,22 @@ def test_the_first_frame_of_a_scene_is_planned_and_guessed_frames_are_not() -> N
     assert 44 in planned(made) and not set(planned(made)) & set(range(5))
 
 
+def test_scenes_of_long_films_get_their_first_frames_within_the_bound() -> None:
+    times, change = np.arange(20_000) / 10, np.full(20_000, 1.0)
+    scenes = np.arange(150, 20_000, 190)
+    change[scenes] = 60.0
+    found = planned(small(times, change))
+    assert found.size <= 240 and set(scenes) <= set(found.tolist())
+    change[:] = 1.0
+    change[200::40] = 60.0
+    found = planned(small(times, change))
+    assert (
+        230 <= found.size <= 240
+        and np.diff(found).max() <= 2 * 84
+        and np.isin(found, np.arange(200, 20_000, 40)).mean() > 0.9
+    )
+
+
 def test_steady_motion_is_no_cut() -> None:
     assert cuts(small(np.arange(60) / 30, np.full(60, 25.0))).size == 0
 

@@ -33,6 +33,7 @@ def _usual(change: NDArray[np.float64], index: int) -> float:
 def planned(small: SmallFrames, per_second: float = PER_SECOND, most: int = MOST) -> Indexes:
     """(k,) indexes of frames to look at, at most ``most``: one in each step of time, and the first of each scene.
 
+    Where both together are too many, the first frame of a scene that begins in a step is the one of that step.
     Frames that the decoder had to guess are passed over.
     """
     usable = np.flatnonzero(~small.corrupt)
@@ -40,10 +41,13 @@ def planned(small: SmallFrames, per_second: float = PER_SECOND, most: int = MOST
         return usable.astype(np.int64)
     times = small.times[usable] - small.times[usable[0]]
     step = max(1.0 / per_second, float(times[-1]) / most)
-    even = usable[np.unique(np.floor(times / step + 1e-6), return_index=True)[1]]
-    firsts = np.intersect1d(cuts(small), usable)
-    room = max(0, most - even.size)
-    return np.union1d(even[:most], firsts[:room]).astype(np.int64)
+    steps = np.floor(times / step + 1e-6)
+    even = np.unique(steps, return_index=True)[1]
+    firsts = np.flatnonzero(np.isin(usable, cuts(small)))
+    if even.size + firsts.size > most:
+        firsts = firsts[np.unique(steps[firsts], return_index=True)[1]]
+        even = even[~np.isin(steps[even], steps[firsts])]
+    return usable[np.union1d(even, firsts)[:most]].astype(np.int64)
 
 
 def spread(small: SmallFrames, count: int) -> Indexes:
