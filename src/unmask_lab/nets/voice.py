@@ -86,7 +86,7 @@ def fit_answer(net: VoiceNet, pooled: Array, truth: Array, weight: Array) -> Non
 
 
 def linear_probe(
-    features: Array, truth: Array, weight: Array, strength: float = 1e-3, rounds: int = 50
+    features: Array, truth: Array, weight: Array, strength: float = 4e-4, rounds: int = 50
 ) -> tuple[Tensor, Tensor]:
     """Weighted logistic regression with a ridge: (width,) direction and (1,) bias.
 

@@ -12,7 +12,7 @@ from unmask.voices.neutral import RATE, band, level
 from unmask.voices.speakers import placed
 from unmask.voices.speech import Speech
 
-MODEL = "voice-synthetic-1"
+MODEL = "voice-synthetic-2"
 SECONDS = 2.0
 HOP = 1.0
 SIZE = int(SECONDS * RATE)

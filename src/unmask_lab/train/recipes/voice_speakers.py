@@ -2,7 +2,7 @@
 
 1. The kit's recorded clips of up to two seconds whose path names the speaker, each as it is and through one way of the
    world (telephone, Opus, or `unmask_lab.launder.audio.launder`, in turn), become the pooled layers of
-   ``voice-synthetic-1`` (its output ``layers``).
+   ``voice-synthetic-2`` (its output ``layers``).
 2. The teacher is Resemblyzer's GE2E network (Wan et al. 2018; Apache-2.0): its 256 numbers for the clip as it is. A
    ridge regression learns them from the layers, of both copies alike, so that a telephone changes little.
 3. The answer's 64 main directions are kept, each divided by the fourth root of its spread.
