@@ -71,6 +71,22 @@ def test_suspicious_stretches_are_told_with_their_face_and_score() -> None:
     }
 
 
+def test_a_run_is_widened_to_the_lower_level() -> None:
+    one = scored(1, [0, 3, 5, 5, 5, 3, 0, 3, 3, 3])
+    assert [(a, b) for a, b, _, _ in runs(one.times, one.scores, 4.0, 3)] == [(1.5, 4.5)]
+    assert [(a, b) for a, b, _, _ in runs(one.times, one.scores, 4.0, 3, 2.0)] == [(0.5, 5.5)]
+
+
+def test_a_face_that_rises_above_itself_is_shown_but_is_no_sign() -> None:
+    faces = scored(1, [-3, -3, -3, 0, 3, 3, 3, -3, -3, -3, -3]), scored(2, [2] * 11)
+    found = [e for e in shown(people(*faces), faces, CARD.parameters, False) if e.kind == "segments"]
+    assert [e.title for e in found] == ["Faces through the film", "Where a face stands out from itself"]
+    assert found[1].data is not None
+    (one,) = found[1].data["segments"]  # type: ignore[misc,union-attr]
+    assert (one["start"], one["end"], one["lane"]) == (2.5, 6.5, "Face 1")  # type: ignore[index,call-overload]
+    assert not one.get("sign")  # type: ignore[union-attr]
+
+
 def test_pictures_show_the_worst_face_and_one_of_each_other() -> None:
     faces = [scored(n, [n + 0.1 * i for i in range(12)]) for n in range(1, 8)]
     made = shown(people(*faces), faces, CARD.parameters, pictures=True)

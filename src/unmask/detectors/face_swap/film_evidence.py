@@ -82,6 +82,7 @@ def shown(people: People, known: Sequence[TrackScore], p: dict[str, float], pict
     """All evidence of the examined faces (at least one); ``pictures``: with pictures of them."""
     worst_first = sorted(known, key=lambda one: -one.score)
     out = [*lanes(people, known), *stretches(worst_first, p["report_above"], int(p["film_stretch_moments"]))]
+    out += standing_out(worst_first, p["film_stands_out"], int(p["film_stretch_moments"]))
     if pictures:
         out += _pictures(worst_first)
     out += [_curve(one, p["report_above"]) for one in worst_first[:CURVES]]
@@ -104,16 +105,41 @@ def stretches(known: Sequence[TrackScore], above: float, least: int) -> list[Evi
     return [evidence.segments("Suspicious stretches of a face", text, sorted(items))]
 
 
+def standing_out(known: Sequence[TrackScore], rise: float, least: int) -> list[Evidence]:
+    """Where a face's score rises ``rise`` above its own median; widened to where half of that is left."""
+    items = [
+        evidence.Stretch(start, end, f"{above:+.1f} against the rest, {count} moments", lane(one.track), score=above)
+        for one in known
+        for start, end, above, count in runs(one.times, one.scores - one.score, rise, least, rise / 2)
+    ]
+    if not items:
+        return []
+    text = (
+        f"At least {least} moments in a row with a score {rise:.1f} above the median of the same face, and what rises "
+        "half as far beside them: the moments to look at first. Light, mimic and turning do this too, so it is no sign."
+    )
+    return [evidence.segments("Where a face stands out from itself", text, sorted(items))]
+
+
 def runs(
-    times: NDArray[np.float64], scores: NDArray[np.float64], above: float, least: int
+    times: NDArray[np.float64], scores: NDArray[np.float64], above: float, least: int, down_to: float | None = None
 ) -> Iterator[tuple[float, float, float, int]]:
-    """(start, end, mean score, moments) of each run of scores at or above the level, half-way to its neighbours."""
-    flags = np.concatenate([[False], scores >= above, [False]])
-    edges = np.flatnonzero(flags[1:] != flags[:-1])
+    """(start, end, mean score, moments) of each run of ``least`` or more at the level, half-way to its neighbours.
+
+    ``down_to``: a lower level, to which a run that reaches the level is widened.
+    """
     borders = np.concatenate([times[:1], (times[1:] + times[:-1]) / 2, times[-1:]])
-    for first, after in zip(edges[::2], edges[1::2], strict=True):
-        if after - first >= least:
+    clear = [(first, after) for first, after in _flagged(scores >= above) if after - first >= least]
+    for first, after in _flagged(scores >= (above if down_to is None else down_to)):
+        if any(first <= one < after for one, _ in clear):
             yield float(borders[first]), float(borders[after]), float(scores[first:after].mean()), int(after - first)
+
+
+def _flagged(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, after) of each run of true values."""
+    padded = np.concatenate([[False], flags, [False]])
+    edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def worst_moments(one: TrackScore, count: int) -> list[int]:
