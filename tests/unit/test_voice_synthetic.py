@@ -16,6 +16,8 @@ from unmask.detectors.voice_synthetic.windows import Heard, by_second, held_spee
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
+from unmask.voices import speech as activity
+from unmask.voices.neutral import band, band_at
 from unmask.voices.speech import RATE, Speech
 from unmask.voices.words import Word, WordsError
 
@@ -243,3 +245,22 @@ def test_two_who_talk_at_once_and_music_between_speech_are_answered(voice: np.nd
     curve = next(e for e in finding.evidence if e.kind == "plot" and e.data is not None)
     middle = 2 * voice.size / RATE + 2
     assert curve.data is not None and not [x for x in curve.data["x"] if middle - 0.9 < float(x) < middle]  # type: ignore[union-attr,arg-type]
+
+
+@pytest.mark.parametrize("first", [0, 900, 70_000, 159_000])
+def test_a_window_filtered_by_itself_is_that_of_the_whole_recording(first: int) -> None:
+    sound = np.random.default_rng(5).normal(0.02, 0.1, 160_000).astype(np.float32)
+    part = band_at(sound, first, 32_000, float(sound.mean()))
+    assert part.size == min(32_000, sound.size - first)
+    assert np.abs(part - band(sound)[first : first + 32_000]).max() < 1e-5
+
+
+def test_speech_is_the_same_in_pieces() -> None:
+    """What the detector of voice activity reads: each step with the 64 samples before it, silence outside."""
+    sound = np.random.default_rng(6).normal(0, 0.1, 40 * 512 + 77).astype(np.float32)
+    padded = np.concatenate([np.zeros(64, np.float32), sound, np.zeros(64 * 512, np.float32)])
+    for block in (0, 32):
+        frames = activity._frames(sound, block, np.float32(1))
+        for i in range(32):
+            start = (block + i) * 512
+            assert np.array_equal(frames[i], padded[start : start + 576])

@@ -18,6 +18,7 @@ Wave = NDArray[np.float32]
 
 _BAND = signal.butter(6, [90, 7400], "bandpass", fs=RATE, output="sos")
 _SHORTEST = 100
+_MARGIN = RATE // 2
 
 
 def band(wave: Wave) -> Wave:
@@ -25,6 +26,25 @@ def band(wave: Wave) -> Wave:
     if wave.size <= _SHORTEST:
         return np.asarray(wave, np.float32)
     return np.asarray(signal.sosfiltfilt(_BAND, wave - wave.mean()), np.float32)
+
+
+def band_at(wave: Wave, first: int, size: int, offset: float) -> Wave:
+    """``size`` samples from ``first`` of what `band` gives, without filtering the rest.
+
+    The filter forgets at e^-146 a second, so what lies further than `_MARGIN` away does not count.
+
+    Args:
+        wave: (samples,) at 16 kHz, the whole recording.
+        first: index of the first sample that is wanted.
+        size: how many; fewer come back at the end of the recording.
+        offset: the recording's mean, which `band` takes out.
+    """
+    start = max(0, first - _MARGIN)
+    piece = wave[start : first + size + _MARGIN]
+    if piece.size <= _SHORTEST:
+        return np.asarray(piece[first - start :][:size], np.float32)
+    limited = signal.sosfiltfilt(_BAND, piece - np.float32(offset))
+    return np.asarray(limited[first - start : first - start + size], np.float32)
 
 
 def level(wave: Wave) -> Wave:

@@ -77,27 +77,35 @@ def speech_probability(wave: Wave) -> NDArray[np.float32]:
     steps = -(-wave.size // STEP)
     if not steps:
         return np.zeros(0, np.float32)
-    model = open_model(MODEL)
-    padded = np.zeros(_CONTEXT + -(-steps // _BLOCK) * _BLOCK * STEP, np.float32)
-    padded[_CONTEXT : _CONTEXT + wave.size] = _even(wave)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _CONTEXT + STEP)[::STEP]
+    model, gain = open_model(MODEL), _gain(wave)
     h = c = np.zeros(_STATE, np.float32)
     out = []
     for first in range(0, steps, _BLOCK):
-        answer = model.run({"input": frames[first : first + _BLOCK], "h": h, "c": c})
+        answer = model.run({"input": _frames(wave, first, gain), "h": h, "c": c})
         h, c = answer["hn"], answer["cn"]
         out.append(answer["speech_probs"])
     return np.concatenate(out)[:steps]
 
 
-def _even(wave: Wave) -> Wave:
-    """Quiet recordings brought to an ordinary level, judged by their loudest parts; near silence is left alone."""
+def _frames(wave: Wave, first: int, gain: np.float32) -> Wave:
+    """(`_BLOCK`, context and step) samples of the decisions from ``first`` on; silence before and after the sound."""
+    start, end = first * STEP - _CONTEXT, (first + _BLOCK) * STEP
+    piece = np.zeros(end - start, np.float32)
+    inside = wave[max(0, start) : end]
+    piece[max(0, -start) : max(0, -start) + inside.size] = inside * gain
+    return np.lib.stride_tricks.sliding_window_view(piece, _CONTEXT + STEP)[::STEP]
+
+
+def _gain(wave: Wave) -> np.float32:
+    """What brings quiet recordings to an ordinary level, judged by their loudest parts; near silence is left alone."""
     size = RATE // 10
     if wave.size < size:
-        return wave
+        return np.float32(1)
     blocks = wave[: wave.size // size * size].reshape(-1, size)
-    loud = float(np.percentile(np.sqrt(np.mean(np.square(blocks), axis=1)), 95))
-    return wave * np.float32(_LOUD / loud) if loud > 1e-4 else wave
+    # einsum squares and sums without a copy of the whole recording.
+    power = np.einsum("ij,ij->i", blocks, blocks) / np.float32(size)
+    loud = float(np.percentile(np.sqrt(power), 95))
+    return np.float32(_LOUD / loud) if loud > 1e-4 else np.float32(1)
 
 
 def cut_segments(probability: NDArray[np.float32], duration: float, cut: Cut) -> tuple[tuple[float, float], ...]:

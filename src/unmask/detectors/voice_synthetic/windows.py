@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.models.runtime import open_model
-from unmask.voices.neutral import RATE, band, level
+from unmask.voices.neutral import RATE, band_at, level
 from unmask.voices.speakers import placed
 from unmask.voices.speech import Speech
 
@@ -65,8 +65,8 @@ def listen(wave: Wave, starts: Numbers, most: int) -> Heard:
     if starts.size > most:
         chosen = starts[np.linspace(0, starts.size - 1, most).astype(np.int64)]
     model = open_model(MODEL)
-    limited = band(wave)
-    answers = [model.run({"wave": level(_window(limited, start))[None]}) for start in chosen]
+    offset = float(wave.mean(dtype=np.float64)) if wave.size else 0.0
+    answers = [model.run({"wave": level(_window(wave, start, offset))[None]}) for start in chosen]
     return Heard(
         starts=np.asarray(chosen, np.float64),
         score=np.asarray([float(a["score"][0]) for a in answers]),
@@ -76,10 +76,9 @@ def listen(wave: Wave, starts: Numbers, most: int) -> Heard:
     )
 
 
-def _window(wave: Wave, start: float) -> Wave:
-    """Two seconds from ``start``; a recording that is shorter is repeated, as in training."""
-    first = round(start * RATE)
-    return np.resize(wave[first : first + SIZE], SIZE)
+def _window(wave: Wave, start: float, offset: float) -> Wave:
+    """Two seconds from ``start`` in the network's band; a recording that is shorter is repeated, as in training."""
+    return np.resize(band_at(wave, round(start * RATE), SIZE, offset), SIZE)
 
 
 def by_second(heard: Heard) -> tuple[Numbers, Numbers]:
