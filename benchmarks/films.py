@@ -80,6 +80,7 @@ def _put(view: NDArray[np.uint8], face: NDArray[np.uint8], x: int, y: int) -> No
 def _repeat(path: Path, out: Path, times: int) -> None:
     with av.open(str(out), "w") as target, av.open(str(path)) as first:
         streams = [target.add_stream_from_template(stream) for stream in first.streams]
+        last: dict[int, int] = {}
         for turn in range(times):
             with av.open(str(path)) as source:
                 for packet in source.demux():
@@ -88,6 +89,10 @@ def _repeat(path: Path, out: Path, times: int) -> None:
                     index = packet.stream.index
                     shift = round(turn * SECONDS / packet.time_base)
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    # The sound is a little longer than a turn: what would run into the next one is left out.
+                    if packet.dts <= last.get(index, packet.dts - 1):
+                        continue
+                    last[index] = packet.dts
                     packet.stream = streams[index]
                     target.mux(packet)
 
