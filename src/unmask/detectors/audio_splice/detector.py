@@ -77,7 +77,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001
     if wave.size < CARD.min_seconds * RATE:
         seconds = wave.size / RATE
         return CARD.declined("audio.too_short", f"The sound lasts {seconds:.1f} s; at least two seconds are needed.")
-    if float(np.abs(wave).max()) < P["silence_level"]:
+    if max(float(wave.max()), -float(wave.min())) < P["silence_level"]:
         return CARD.declined("audio.silent", "The recording is silent.")
     heard = _listen(audio, wave)
     own = audio.mono(audio.rate) if audio.complete else wave

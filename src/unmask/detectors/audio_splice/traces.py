@@ -92,7 +92,9 @@ def loudness_blocks(wave: Wave, rate: int, seconds: float = 0.05) -> NDArray[np.
     """(n,) level in dB of full scale of consecutive blocks."""
     size = max(1, int(seconds * rate))
     blocks = wave[: wave.size // size * size].reshape(-1, size)
-    return np.asarray(10 * np.log10(np.mean(blocks.astype(np.float64) ** 2, axis=1) + 1e-12), np.float64)
+    # einsum squares and sums in double precision without a copy of the whole recording.
+    power = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64) / size
+    return np.asarray(10 * np.log10(power + 1e-12), np.float64)
 
 
 def mute_edges(runs: list[tuple[float, float]], native: Wave, rate: int, p: Mapping[str, float]) -> list[float]:

@@ -41,7 +41,7 @@ def examine(subject: Subject, options: Options) -> Finding:
             "voice.too_short",
             f"The sound lasts {seconds:.1f} s; at least {CARD.min_seconds:.1f} s of speech are needed.",
         )
-    if float(np.abs(wave).max()) < P["silence_level"]:
+    if max(float(wave.max()), -float(wave.min())) < P["silence_level"]:
         return CARD.declined("voice.silent", "The recording is silent.")
     speech = subject.speech
     refusal = _not_speech(speech)
