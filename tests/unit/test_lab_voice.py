@@ -81,9 +81,9 @@ def test_the_second_recogniser_gives_forty_frames_a_second_and_knows_their_order
 
 def test_an_answer_fitted_on_pooled_layers_tells_what_they_tell() -> None:
     net = small_net()
-    pooled = np.random.default_rng(4).normal(size=(300, WIDTH)).astype(np.float32)
+    pooled = np.random.default_rng(4).normal(size=(2000, WIDTH)).astype(np.float32)
     truth = (pooled[:, 5] + pooled[:, -3] > 0).astype(np.float32)
-    voice.fit_answer(net, pooled, truth, np.ones(300, np.float32))
+    voice.fit_answer(net, pooled, truth, np.ones(2000, np.float32))
     score, _ = recipe.answers(net, pooled)
     assert ((score > 0) == (truth == 1)).mean() > 0.95
 
