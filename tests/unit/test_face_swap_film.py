@@ -83,7 +83,7 @@ def test_a_face_that_rises_above_itself_is_shown_but_is_no_sign() -> None:
     assert [e.title for e in found] == ["Faces through the film", "Where a face stands out from itself"]
     assert found[1].data is not None
     (one,) = found[1].data["segments"]  # type: ignore[misc,union-attr]
-    assert (one["start"], one["end"], one["lane"]) == (2.5, 6.5, "Face 1")  # type: ignore[index,call-overload]
+    assert (one["start"], one["end"], one["lane"]) == (2.5, 6.5, "Face 1 stands out")  # type: ignore[index,call-overload]
     assert not one.get("sign")  # type: ignore[union-attr]
 
 

@@ -108,7 +108,9 @@ def stretches(known: Sequence[TrackScore], above: float, least: int) -> list[Evi
 def standing_out(known: Sequence[TrackScore], rise: float, least: int) -> list[Evidence]:
     """Where a face's score rises ``rise`` above its own median; widened to where half of that is left."""
     items = [
-        evidence.Stretch(start, end, f"{above:+.1f} against the rest, {count} moments", lane(one.track), score=above)
+        evidence.Stretch(
+            start, end, f"{above:+.1f} against the rest, {count} moments", f"{lane(one.track)} stands out", score=above
+        )
         for one in known
         for start, end, above, count in runs(one.times, one.scores - one.score, rise, least, rise / 2)
     ]
