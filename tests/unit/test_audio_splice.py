@@ -158,6 +158,14 @@ def test_facts(tmp_path: Path) -> None:
     assert runs == [(2.0, 2.5)]
 
 
+def test_sound_beyond_what_is_held_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_wav(tmp_path / "a.wav", speech(12))
+    assert "Examined" not in [e.title for e in look(path).evidence]
+    monkeypatch.setattr("unmask.media.audio.MAX_NATIVE_VALUES", RATE)
+    monkeypatch.setattr("unmask.media.audio.MAX_HELD_SECONDS", 6)
+    assert "Examined" in [e.title for e in look(path).evidence]
+
+
 def test_bandwidth_of_an_old_mp3() -> None:
     rng = np.random.default_rng(9)
     noise = rng.normal(0, 0.1, 5 * 44100)

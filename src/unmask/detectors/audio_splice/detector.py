@@ -246,6 +246,9 @@ def _facts(heard: _Heard, audio: AudioView, spectrum: Bandwidth | None, wave: np
     if audio.missing_seconds > 0.5:
         text = "The file ends earlier than it says; it may be cut off."
         out.append(fact("Missing", f"{audio.missing_seconds:.1f} s", "declared and decoded length", text))
+    if not audio.complete and audio.duration - wave.size / RATE > 1:
+        text = "Of a recording this long no more of the sound is held. Cut the rest off and examine it by itself."
+        out.append(fact("Examined", f"{wave.size / RATE / 60:.0f} minutes from the start", "limits", text))
     if wave.size > P["copy_max_seconds"] * RATE:
         text = "Copied stretches were searched in this first part only."
         out.append(fact("Examined for copies", f"{P['copy_max_seconds'] / 60:.0f} minutes", "limits", text))
