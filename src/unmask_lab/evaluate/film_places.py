@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.detectors.face_swap.film_evidence import rises
 from unmask_lab.evaluate.films import Judged, curve_of
 from unmask_lab.evaluate.metrics import Floats
 
@@ -172,16 +173,7 @@ def widened(values: Floats, level: float, mild: float) -> NDArray[np.bool_]:
 
 def runs_above(values: Floats, level: float, mild: float, least: int) -> NDArray[np.bool_]:
     """(n,) runs of at least ``least`` looks at or above ``level``, each widened to the looks at or above ``mild``."""
-    seeds = np.zeros(len(values), np.bool_)
-    for first, after in _runs(values >= level):
-        seeds[first:after] = after - first >= least
     out = np.zeros(len(values), np.bool_)
-    for first, after in _runs(values >= mild):
-        out[first:after] = seeds[first:after].any()
+    for first, after in rises(values, level, mild, least):
+        out[first:after] = True
     return out
-
-
-def _runs(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(k, 2) first indexes of runs, and of what follows them."""
-    padded = np.concatenate([[False], flags, [False]])
-    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)

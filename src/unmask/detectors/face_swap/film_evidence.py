@@ -131,10 +131,14 @@ def runs(
     ``down_to``: a lower level, to which a run that reaches the level is widened.
     """
     borders = np.concatenate([times[:1], (times[1:] + times[:-1]) / 2, times[-1:]])
-    clear = [(first, after) for first, after in _flagged(scores >= above) if after - first >= least]
-    for first, after in _flagged(scores >= (above if down_to is None else down_to)):
-        if any(first <= one < after for one, _ in clear):
-            yield float(borders[first]), float(borders[after]), float(scores[first:after].mean()), int(after - first)
+    for first, after in rises(scores, above, above if down_to is None else down_to, least):
+        yield float(borders[first]), float(borders[after]), float(scores[first:after].mean()), after - first
+
+
+def rises(scores: NDArray[np.float64], above: float, down_to: float, least: int) -> list[tuple[int, int]]:
+    """(first, after) of each run of ``least`` or more at ``above``, widened to ``down_to``: hysteresis (Canny 1986)."""
+    clear = [first for first, after in _flagged(scores >= above) if after - first >= least]
+    return [(a, b) for a, b in _flagged(scores >= down_to) if any(a <= first < b for first in clear)]
 
 
 def _flagged(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
