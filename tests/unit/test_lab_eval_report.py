@@ -54,6 +54,17 @@ def test_the_headline_counts_generators_that_no_other_fold_has(study: learned_re
     assert h.laundered.value == pytest.approx(metrics.auc(c.raw, c.truth), abs=1e-6)
 
 
+def test_cost_may_come_from_another_run_of_the_same_detector(tmp_path: Path) -> None:
+    scores.write(tmp_path / "t.csv", rows())
+    timed = [replace(r, seconds=1.5) for r in rows() if r.detector == "ours" and r.variant == "clean"]
+    scores.write(tmp_path / "cost.csv", timed)
+    found = learned_report.study([tmp_path / "t.csv"], rounds=0, cost=[tmp_path / "cost.csv"])
+    ours, theirs = found.serious
+    assert learned_report.figures(ours, 0).seconds == 1.5, "the seconds are those of the cost table"
+    assert learned_report.figures(theirs, 0).seconds == 0.25
+    assert len(ours.rows) == len([r for r in rows() if r.detector == "ours" and not r.variant.startswith("jpeg")])
+
+
 def test_every_table_is_there_with_its_numbers(study: learned_report.Study) -> None:
     text = "\n\n".join(learned_report.blocks(study))
     assert "48 bona fide and 48 other files of 8 sources" in text

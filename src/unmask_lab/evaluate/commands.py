@@ -83,12 +83,15 @@ def eval_report(
     into: Annotated[Path | None, typer.Option(help="Put the tables between the markers of this document.")] = None,
     section: Annotated[str, typer.Option(help="Which markers: `<!-- SECTION: begin -->` and `end`.")] = "tables",
     rounds: Annotated[int, typer.Option(min=0, help="Bootstrap rounds.")] = 200,
+    cost: Annotated[
+        list[Path] | None, typer.Option(help="Tables of `unmask-lab eval` of which only the seconds are shown.")
+    ] = None,
 ) -> None:
     """Show score tables: curves, reliability, robustness, tables by generator, source and kind, cost."""
     from unmask_lab.evaluate import learned_page, learned_report
     from unmask_lab.evaluate.report import put_tables
 
-    study = learned_report.study(tables, title, rounds)
+    study = learned_report.study(tables, title, rounds, cost or ())
     blocks = list(learned_report.blocks(study))
     if html is not None:
         learned_page.write(html, study)

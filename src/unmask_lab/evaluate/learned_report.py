@@ -35,6 +35,8 @@ class Judged:
     name: str
     rows: tuple[Score, ...]
     steps: dict[str, tuple[Score, ...]] = field(default_factory=dict)
+    timed: tuple[Score, ...] = ()
+    """Rows of another run that tell what an examination costs; those of training tables were not timed."""
 
     @property
     def trivial(self) -> bool:
@@ -65,16 +67,15 @@ class Study:
         return tuple(j for j in self.judged if not j.trivial)
 
 
-def study(tables: Sequence[Path], title: str = "", rounds: int = scores.ROUNDS) -> Study:
-    """Read score tables of one question. Raises `LabError` where one is bad or has one class only."""
-    groups: dict[str, list[Score]] = {}
-    for path in tables:
-        for row in scores.read(path):
-            name = row.detector or (row.question if row.question and row.label else "") or path.stem
-            groups.setdefault(f"{name} ({row.stratum})" if row.stratum else name, []).append(row)
+def study(tables: Sequence[Path], title: str = "", rounds: int = scores.ROUNDS, cost: Sequence[Path] = ()) -> Study:
+    """Read score tables of one question. Raises `LabError` where one is bad or has one class only.
+
+    ``cost``: tables of ``unmask-lab eval`` of which only the seconds count, for detectors of the same name and stratum.
+    """
+    groups, timed = _groups(tables), _groups(cost)
     if not groups:
         raise LabError("scores.empty", "No score table was given.")
-    judged = tuple(_judged(name, rows) for name, rows in groups.items())
+    judged = tuple(_judged(name, rows, timed.get(name, ())) for name, rows in groups.items())
     kept = tuple(j for j in judged if {row.label for row in j.main if row.status == "ok"} == {0, 1})
     if not kept:
         raise LabError("scores.one_class", "None of the tables has scored files of both classes.")
@@ -86,11 +87,21 @@ def _area(judged: Judged) -> float:
     return metrics.auc(c.raw, c.truth)
 
 
-def _judged(name: str, rows: Sequence[Score]) -> Judged:
+def _groups(tables: Sequence[Path]) -> dict[str, list[Score]]:
+    """Rows by detector and stratum."""
+    groups: dict[str, list[Score]] = {}
+    for path in tables:
+        for row in scores.read(path):
+            name = row.detector or (row.question if row.question and row.label else "") or path.stem
+            groups.setdefault(f"{name} ({row.stratum})" if row.stratum else name, []).append(row)
+    return groups
+
+
+def _judged(name: str, rows: Sequence[Score], timed: Sequence[Score]) -> Judged:
     steps = {*ladder.steps("image"), *ladder.steps("audio")}
     worn = {step: tuple(row for row in rows if row.variant == step) for step in steps}
     plain = tuple(row for row in rows if row.variant not in steps)
-    return Judged(name, plain, {step: found for step, found in worn.items() if found})
+    return Judged(name, plain, {step: found for step, found in worn.items() if found}, tuple(timed))
 
 
 def blocks(found: Study) -> Iterator[str]:
@@ -148,7 +159,7 @@ def _figures(judged: Judged, rounds: int) -> Headline:
     unseen, generators = never_seen(judged.main)
     families = scores.by_family(judged.main)
     each = [value for _, value in scores.by_family(judged.main, "generator").values()]
-    seconds = [row.seconds for row in judged.rows if not math.isnan(row.seconds)]
+    seconds = [row.seconds for row in judged.timed or judged.rows if not math.isnan(row.seconds) and row.status == "ok"]
     worst = min(families.items(), key=lambda item: item[1][1]) if families else ("", (0, math.nan))
     return Headline(
         clean=clean,
