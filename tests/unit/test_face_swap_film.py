@@ -10,12 +10,13 @@ from faces_made import scene
 from test_films import film
 
 from unmask.detectors.face_swap.detector import CARD
-from unmask.detectors.face_swap.faces import FaceScore
+from unmask.detectors.face_swap.faces import SMALL, FaceScore, levels
 from unmask.detectors.face_swap.film_evidence import TrackScore, runs, shown, worst_moments
 from unmask.faces.face import Face
 from unmask.films.people import FaceTrack, Glimpse, People
 
-ABOVE = CARD.parameters["report_above"]
+P = levels(CARD.parameters, SMALL)
+ABOVE = P["report_above"]
 
 
 def scored(number: int, scores: list[float], step: float = 1.0) -> TrackScore:
@@ -47,7 +48,7 @@ def test_runs_reach_half_way_to_their_neighbours() -> None:
 
 def test_quiet_films_have_lanes_and_curves_and_no_suspicious_stretch() -> None:
     faces = scored(1, [1, 2, 12, 1]), scored(2, [0, 0, 0])
-    found = shown(people(*faces), faces, CARD.parameters, pictures=False)
+    found = shown(people(*faces), faces, P, pictures=False)
     assert [e.kind for e in found] == ["segments", "plot", "plot", "fact"]
     lanes = found[0].data
     assert lanes is not None and [s["lane"] for s in lanes["segments"]] == ["Face 1", "Face 2"]  # type: ignore[union-attr,index,call-overload]
@@ -58,7 +59,7 @@ def test_quiet_films_have_lanes_and_curves_and_no_suspicious_stretch() -> None:
 
 def test_suspicious_stretches_are_told_with_their_face_and_score() -> None:
     faces = scored(1, [0, 0, 0, 0]), scored(2, [0, 12, 12, 12, 0])
-    found = [e for e in shown(people(*faces), faces, CARD.parameters, False) if e.kind == "segments"]
+    found = [e for e in shown(people(*faces), faces, P, False) if e.kind == "segments"]
     assert found[1].title == "Suspicious stretches of a face" and found[1].data is not None
     (one,) = found[1].data["segments"]  # type: ignore[misc,union-attr]
     assert one == {
@@ -79,7 +80,7 @@ def test_a_run_is_widened_to_the_lower_level() -> None:
 
 def test_a_face_that_rises_above_itself_is_shown_but_is_no_sign() -> None:
     faces = scored(1, [-3, -3, -3, 0, 3, 3, 3, -3, -3, -3, -3]), scored(2, [2] * 11)
-    found = [e for e in shown(people(*faces), faces, CARD.parameters, False) if e.kind == "segments"]
+    found = [e for e in shown(people(*faces), faces, P, False) if e.kind == "segments"]
     assert [e.title for e in found] == ["Faces through the film", "Where a face stands out from itself"]
     assert found[1].data is not None
     (one,) = found[1].data["segments"]  # type: ignore[misc,union-attr]
@@ -89,7 +90,7 @@ def test_a_face_that_rises_above_itself_is_shown_but_is_no_sign() -> None:
 
 def test_pictures_show_the_worst_face_and_one_of_each_other() -> None:
     faces = [scored(n, [n + 0.1 * i for i in range(12)]) for n in range(1, 8)]
-    made = shown(people(*faces), faces, CARD.parameters, pictures=True)
+    made = shown(people(*faces), faces, P, pictures=True)
     shots = next(e for e in made if e.kind == "frames")
     assert shots.data is not None
     labels = [str(f["label"]).split(",")[0] for f in shots.data["frames"]]  # type: ignore[union-attr,index,call-overload]

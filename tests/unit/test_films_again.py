@@ -10,17 +10,19 @@ from faces_made import scene
 from test_face_swap_film import scored
 from test_films import film
 
-from unmask.detectors.face_swap import film_again
+from unmask.detectors.face_swap import film_again, film_tower
 from unmask.detectors.face_swap.detector import CARD
-from unmask.detectors.face_swap.faces import FaceScore
+from unmask.detectors.face_swap.faces import BOTH, SMALL, FaceScore, levels
 from unmask.detectors.face_swap.film_again import looked_again, wavers
-from unmask.detectors.face_swap.film_evidence import TrackScore, runs
+from unmask.detectors.face_swap.film_evidence import Course, TrackScore, runs
+from unmask.detectors.face_swap.film_tower import networks_fact, with_tower
 from unmask.detectors.face_swap.weights import shares, weighted_median
+from unmask.errors import ModelError
 from unmask.films.between import Gap, looks_between
 from unmask.films.people import FaceTrack, Person
 from unmask.subject import Subject
 
-P = CARD.parameters
+P = levels(CARD.parameters, SMALL)
 ABOVE, ROOM = P["report_above"], P["film_room"]
 
 
@@ -98,6 +100,37 @@ def test_a_forged_part_gets_sharper_ends(subject: Subject, monkeypatch: pytest.M
     assert count >= 3 and abs(start - 2.1) < 0.4 and abs(end - 3.9) < 0.4
     gaps = np.diff(found.times)
     assert gaps.min() >= ROOM / 2 - 0.11 and np.all(np.diff(found.times) > 0) and len(found.moments) == found.times.size
+
+
+def test_the_tower_is_asked_at_some_looks_and_taken_to_change_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+
+    def said(rgb: np.ndarray, faces: list[object]) -> list[float]:
+        asked.append(0.0)
+        return [float(len(asked))]
+
+    monkeypatch.setattr(film_tower, "tower_scores", said)
+    one = scored(1, [0.0] * 30)
+    p = {**CARD.parameters, "film_tower_looks": 4, "film_tower_most": 6, "tower_weight": 2.0}
+    (found,), stratum, why = with_tower([one], p)
+    assert (len(asked), stratum, why) == (4, BOTH, "") and found.tower is not None
+    assert found.scores[0] == 2.0 and found.scores[-1] == 8.0 and np.all(np.diff(found.scores) >= 0)
+    assert found.small == pytest.approx(one.scores) and found.score == pytest.approx(5.0, abs=0.3)
+    with_tower([one, one], p)
+    assert len(asked) == 4 + 2 * 3, "faces share what a film may ask"
+    monkeypatch.setattr(film_tower, "tower_scores", lambda rgb, faces: ModelError("model.unknown", "none"))
+    (alone,), stratum, why = with_tower([one], p)
+    assert (alone.tower, stratum, why) == (None, SMALL, "not installed")
+    assert "models get" in networks_fact(why).text and "models get" not in networks_fact("").text
+
+
+def test_later_looks_get_the_towers_part_too() -> None:
+    one = scored(1, [0, 0, 12, 12], step=2.0)
+    lifted = TrackScore(
+        one.track, one.times, one.scores + 3, 1.0, one.moments, tower=Course(one.times[:1], np.full(1, 3.0))
+    )
+    assert lifted.small == pytest.approx(one.scores)
+    assert [g.before for _, _, g in wavers([lifted], P)] == [g.before for _, _, g in wavers([one], P)]
 
 
 def test_a_look_between_lies_in_the_middle_and_on_the_face(subject: Subject) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from tower_made import make_tower
 
 from unmask.detectors.image_synthetic import detector, networks, views
-from unmask.models import runtime, store
+from unmask.models import runtime, store, tower
 from unmask.options import Options
 from unmask.subject import Subject
 
@@ -66,7 +66,7 @@ def test_a_patch_of_a_small_picture_is_mirrored_not_stretched() -> None:
 
 
 def test_the_tower_sees_clips_own_units() -> None:
-    white = views.for_tower(np.full((224, 224, 3), 255, np.uint8))
+    white = tower.for_tower(np.full((224, 224, 3), 255, np.uint8))
     assert white.shape == (1, 3, 224, 224)
     assert white[0, :, 0, 0] == pytest.approx([1.930336, 2.074884, 2.145897], abs=1e-5)
 
@@ -117,7 +117,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def known_tokens() -> dict[str, NDArray[np.float32]]:
     """Class tokens of a picture that the head knows: its own reference input."""
     tokens = store.reference_input(store.find_model(networks.PROBE))["tokens"][0]
-    return {f"cls{block}": tokens[i] for i, block in enumerate(networks.BLOCKS)}
+    return {f"cls{block}": tokens[i] for i, block in enumerate(tower.BLOCKS)}
 
 
 def facts(finding: detector.Finding) -> str:

@@ -14,7 +14,9 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 
 from unmask.errors import ModelError  # noqa: E402
+from unmask.models.catalogue import FETCHABLE  # noqa: E402
 from unmask.models.store import read_model_card  # noqa: E402
+from unmask.models.tower import TOWER  # noqa: E402
 from unmask_lab import scores  # noqa: E402
 from unmask_lab.errors import LabError  # noqa: E402
 from unmask_lab.manifest import Row, folds  # noqa: E402
@@ -37,17 +39,21 @@ def rows(sources: int = 12, each: int = 6) -> list[Row]:
     return out
 
 
-def made(signal: float) -> material.Material:
+def made(signal: float, listed: list[Row] | None = None) -> material.Material:
     """Noise with a shift of ``signal`` along one direction for generated pictures."""
-    listed, rng = rows(), np.random.default_rng(0)
+    listed, rng = listed or rows(), np.random.default_rng(0)
     n = len(listed)
     tokens = rng.normal(0, 1, (n, 3, len(material.BLOCKS), 768))
     views = rng.normal(0, 1, (n, 3, 1 + material.PATCHES, material.CHANNELS))
     truth = np.asarray([row.positive for row in listed])
     tokens[truth, :, :, :8] += signal
     views[truth, ..., :8] += signal
-    seen = np.ones(n, bool)
-    return material.Material(listed, tokens.astype(np.float16), views.astype(np.float16), seen)
+    return material.Material(listed, tokens.astype(np.float16), views.astype(np.float16))
+
+
+def scenes_of(seen: material.Material) -> material.Material:
+    """The screenshots, memes and scans of its bona fide pictures."""
+    return made(0.0, material.scene_rows(seen.rows))
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +65,7 @@ def few_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sources_left_out_are_told_apart_where_there_is_a_signal() -> None:
     seen = made(3.0)
     fold = folds(seen.rows, 3, 1)
-    table, log = recipe.out_of_fold(seen, fold)
+    table, log = recipe.out_of_fold(seen, scenes_of(seen), fold)
     for stratum in ("small", "tower"):
         raw = [[r.raw for r in table if r.stratum == stratum and r.label == label] for label in (0, 1)]
         assert np.mean(np.asarray(raw[1]) > np.median(raw[0])) > 0.95, stratum
@@ -67,11 +73,15 @@ def test_sources_left_out_are_told_apart_where_there_is_a_signal() -> None:
     assert {row.variant for row in table} == {"clean", "laundered:1", "laundered:2"}
     assert all(row.kind == "" for row in table if row.label)
     assert isinstance(table[0], scores.Score)
+    of = {row.path: row.fold for row in table}
+    made_of = {row.path: row for row in table if row.path.endswith("#scan")}
+    assert made_of and all(row.kind == "scan" and row.label == 0 for row in made_of.values())
+    assert all(row.fold == of[path.partition("#")[0]] for path, row in made_of.items()), "by heads that know no parent"
 
 
 def test_noise_gives_no_score_that_tells_classes_apart() -> None:
     seen = made(0.0)
-    table, _ = recipe.out_of_fold(seen, folds(seen.rows, 3, 1))
+    table, _ = recipe.out_of_fold(seen, scenes_of(seen), folds(seen.rows, 3, 1))
     tower = [(row.raw, row.label) for row in table if row.stratum == "tower"]
     real, fake = ([raw for raw, label in tower if label == k] for k in (0, 1))
     assert 0.3 < np.mean(np.asarray(fake)[:, None] > np.asarray(real)[None]) < 0.7
@@ -124,6 +134,26 @@ def test_laundering_does_not_hang_on_the_label(tmp_path: Path) -> None:
     pair = [Row("a.png", "image", label) for label in ("bona_fide", "synthetic")]
     first, second = (material.variants(row, tmp_path, 3) for row in pair)
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_scenes_are_made_of_as_many_sources_as_there_are(tmp_path: Path) -> None:
+    listed = rows(8, 20)
+    scenes = material.scene_rows(listed)
+    assert not any(row.positive for row in scenes) and len(scenes) == 80
+    assert {row.source for row in scenes[:4]} == {row.source for row in listed if not row.positive}
+    Image.fromarray(drawn_picture(300, 400)).save(tmp_path / "a.png")
+    kinds = {}
+    for kind in material.SCENE_KINDS:
+        made_of = material.variants(Row(f"a.png#{kind}", "image", "bona_fide"), tmp_path, 2)
+        assert len(made_of) == 2 and not np.array_equal(made_of[0], drawn_picture(300, 400))
+        kinds[material.scene_of(Row(f"a.png#{kind}", "image", "bona_fide"))] = made_of[0].shape
+    assert list(kinds) == list(material.SCENE_KINDS)
+
+
+def test_the_tower_gives_every_block_that_is_read_and_measured() -> None:
+    card = read_model_card(FETCHABLE / TOWER)
+    given = {output.name for output in card.outputs}
+    assert {f"cls{block}" for block in (*material.BLOCKS, *recipe.READ)} <= given
 
 
 def test_large_sources_are_cut_and_small_ones_kept() -> None:

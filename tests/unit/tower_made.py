@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from unmask.models import onnx_file as onnx
+from unmask.models.tower import BLOCKS
 
 NAME = "clip-vit-b16-1"
-BLOCKS = range(6, 13)
 SHAPE = (1, 3, 224, 224)
 CARD = """
 id = "clip-vit-b16"

@@ -49,7 +49,7 @@ class Crowd:
             known = self._faces.setdefault(one.number, _Face(one, seen.time))
             known.seen, known.time = one, seen.time
             if one.score is not None:
-                known.drifted = one.score.distance > self._card.parameters["drift_limit"]
+                known.drifted = one.score.distance > self._card.parameters["drift_limit_small"]
                 if not known.drifted:
                     known.recent.add(seen.time, one.score.score)
             out += self._changed(known, seen.time)
@@ -94,7 +94,7 @@ class Crowd:
 
     def _status(self, known: _Face, values: Sequence[float]) -> tuple[Watching, Reason]:
         if len(values) >= self._least:
-            if float(np.median(values)) >= self._card.parameters["report_above"]:
+            if float(np.median(values)) >= self._card.parameters["report_above_small"]:
                 return "raised", Reason(code="live.signs", text="signs of blending in the last seconds")
             return "quiet", Reason(code="live.none", text="no clear sign")
         if known.seen.why is not None and not values:

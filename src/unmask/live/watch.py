@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unmask.detectors.face_swap.faces import SMALL
 from unmask.errors import MediaError, UnmaskError, UsageError
 from unmask.live.challenge.conductor import Conductor
 from unmask.live.events import (
@@ -250,8 +251,8 @@ class _Watch:
 
     def _judge(self, seen: Seen) -> Iterator[AnyEvent]:
         yield from self._crowd.take(seen)
-        for number, score in usable_scores(seen.faces, self._card.parameters["drift_limit"]):
-            self._verdicts.add("face.swap", seen.time, score, number)
+        for number, score in usable_scores(seen.faces, self._card.parameters["drift_limit_small"]):
+            self._verdicts.add("face.swap", seen.time, score, number, SMALL)
         self._explain(seen)
         self._ask_synthetic(seen)
         yield from self._conductor.feed(seen, self._inbox.sound if self._inbox.has_sound else None)

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unmask.detectors.image_synthetic.detector import P
-from unmask.detectors.image_synthetic.networks import BLOCKS, PROBE, TOWER, ask_small, class_tokens
-from unmask.detectors.image_synthetic.views import bounded
+from unmask.detectors.image_synthetic.networks import PROBE, ask_small
+from unmask.detectors.image_synthetic.views import bounded, whole
 from unmask.models.runtime import open_model
+from unmask.models.tower import TOWER, class_tokens
 from unmask_lab import manifest, scores
 from unmask_lab.evaluate import metrics
 from unmask_lab.kit import kind_of_source
@@ -145,7 +146,7 @@ def _scored(row: Row, variant: str, pixels: Pixels, folder: Path) -> Iterator[Sc
     """One row for the small network alone, one for both, as the detector puts them together."""
     seen = bounded(pixels)
     small, _ = ask_small(seen, int(P["most_patches"]), P["share_of_whole"])
-    tokens = class_tokens(open_model(TOWER), seen, BLOCKS)
+    tokens = class_tokens(open_model(TOWER), whole(seen))
     said = open_model(PROBE).run({"tokens": tokens})
     both = P["weight_tower"] * float(said["score"][0]) + P["weight_small"] * small.score
     folder.mkdir(parents=True, exist_ok=True)

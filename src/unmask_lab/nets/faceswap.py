@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unmask_lab.nets.synthetic import Head
+
 SIDE = 224
 CELLS = SIDE // 16
 # (kernel, stride, expansion, channels) of blocks 0 to 10: what comes after sees the face too coarsely to find seams.
@@ -136,3 +138,16 @@ class Exported(nn.Module):
         out = self.net(face.permute(0, 3, 1, 2))
         distance = ((out["embedding"] - self.mean) @ self.whitening).square().sum(-1).sqrt()
         return out["score"], out["map"], distance
+
+
+class FaceProbe(nn.Module):
+    """(1, blocks, 768) class tokens of an aligned face to log-odds (1,) that a part of it was blended in."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Score."""
+        score: Tensor = self.head(self.head.standardise(tokens.flatten(1)))[0]
+        return score

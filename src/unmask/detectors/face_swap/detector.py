@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unmask import evidence
 from unmask.card import own_card
-from unmask.detectors.face_swap.faces import FaceScore, crowd_score, heat, score_faces
+from unmask.detectors.face_swap.faces import (
+    BOTH,
+    SMALL,
+    FaceScore,
+    crowd_score,
+    heat,
+    levels,
+    score_faces,
+    tower_scores,
+)
 from unmask.detectors.face_swap.film import examine_film
+from unmask.detectors.face_swap.film_tower import networks_fact, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +37,10 @@ P = CARD.parameters
 
 
 def examine(subject: Subject, options: Options) -> Finding:
-    """Ask the network about the largest faces of a picture, or about each face that can be followed through a film.
+    """Ask the networks about the largest faces of a picture, or about each face that can be followed through a film.
 
     ``raw_score`` is the log-odds of the most suspicious face, less a correction for the number of faces; roughly -8
-    to 8.
+    to 8, with the tower -14 to 14. What it means depends on the stratum.
 
     Raises:
         MediaError: the picture cannot be decoded. ModelError: a model cannot be used on this machine.
@@ -44,19 +58,30 @@ def _examine_picture(subject: Subject) -> Finding:
     usable = [face for face in found if face.size >= P["least_size"] and face.sharpness >= P["least_sharpness"]]
     if not usable:
         return _unusable(found)
-    scored = score_faces(image.rgb, usable[: int(P["most_faces"])])
-    known = [one for one in scored if one.distance <= P["drift_limit"]]
+    usable = usable[: int(P["most_faces"])]
+    scored, stratum, why = _scored(image.rgb, usable)
+    p = levels(P, stratum)
+    known = [one for one in scored if one.distance <= p["drift_limit"]]
     if not known:
         return CARD.declined(
             "drift.unlike_training",
             "The faces are unlike all faces that the network was trained and measured on, so no score is given.",
-            [_boxes(image, scored)],
+            [_boxes(image, scored, p)],
         )
-    raw = crowd_score([one.score for one in known], P["crowd_slope"])
-    shown = _evidence(image, known, len(found))
-    if raw < P["report_above"]:
-        return CARD.ok("swap.none", _quiet(len(known), len(found)), raw_score=raw, evidence=shown)
-    return CARD.ok("swap.signs", _alarm(known), raw_score=raw, evidence=shown)
+    raw = crowd_score([one.score for one in known], p["crowd_slope"])
+    shown = [*_evidence(image, known, len(found), p), networks_fact(why)]
+    if raw < p["report_above"]:
+        return CARD.ok("swap.none", _quiet(len(known), len(found)), raw_score=raw, evidence=shown, stratum=stratum)
+    return CARD.ok("swap.signs", _alarm(known), raw_score=raw, evidence=shown, stratum=stratum)
+
+
+def _scored(rgb: NDArray[np.uint8], faces: Sequence[Face]) -> tuple[list[FaceScore], str, str]:
+    """The faces with the score of all networks that answer, the stratum, and why the tower does not answer."""
+    scored, second = score_faces(rgb, faces), tower_scores(rgb, faces)
+    if not isinstance(second, list):
+        return scored, SMALL, why_not(second)
+    both = [replace(one, score=one.score + P["tower_weight"] * more) for one, more in zip(scored, second, strict=True)]
+    return both, BOTH, ""
 
 
 def _unusable(found: Sequence[Face]) -> Finding:
@@ -84,15 +109,15 @@ def _alarm(known: Sequence[FaceScore]) -> str:
     )
 
 
-def _evidence(image: ImageView, known: Sequence[FaceScore], found: int) -> list[Evidence]:
+def _evidence(image: ImageView, known: Sequence[FaceScore], found: int, p: dict[str, float]) -> list[Evidence]:
     shown = [
-        _boxes(image, known),
+        _boxes(image, known, p),
         evidence.heatmap(
             image,
             heat((image.height, image.width), known, evidence.MAP_SIDE),
             "Where a face may have been blended in",
-            "What the network says of each part of the examined faces. It shows where to look; the edge of the marked "
-            "area is not the edge of the change.",
+            "What the small network says of each part of the examined faces. It shows where to look; the edge of the "
+            "marked area is not the edge of the change.",
             low="like its surroundings",
             high="blended in",
             region=image.upright_box(*max(known, key=lambda one: one.score).face.box),
@@ -104,17 +129,17 @@ def _evidence(image: ImageView, known: Sequence[FaceScore], found: int) -> list[
     return shown
 
 
-def _boxes(image: ImageView, scored: Sequence[FaceScore]) -> Evidence:
+def _boxes(image: ImageView, scored: Sequence[FaceScore], p: dict[str, float]) -> Evidence:
     items = [
-        (image.upright_box(*one.face.box), f"face {i}: {_word(one.score)} ({one.score:+.1f})")
+        (image.upright_box(*one.face.box), f"face {i}: {_word(one.score, p)} ({one.score:+.1f})")
         for i, one in enumerate(scored, 1)
     ]
     return evidence.boxes(
         "Faces examined for blending",
-        f"The number is the score of the face; a picture of one face is reported from {P['report_above']:.1f}.",
+        f"The number is the score of the face; a picture of one face is reported from {p['report_above']:.1f}.",
         items,
     )
 
 
-def _word(score: float) -> str:
-    return "signs of blending" if score >= P["report_above"] else "no clear sign"
+def _word(score: float, p: dict[str, float]) -> str:
+    return "signs of blending" if score >= p["report_above"] else "no clear sign"

@@ -6,9 +6,10 @@ import numpy as np
 
 from unmask.card import Card
 from unmask.detectors.face_swap import film_evidence
-from unmask.detectors.face_swap.faces import crowd_score, score_faces
+from unmask.detectors.face_swap.faces import crowd_score, levels, score_faces
 from unmask.detectors.face_swap.film_again import looked_again
 from unmask.detectors.face_swap.film_evidence import TrackScore
+from unmask.detectors.face_swap.film_tower import networks_fact, with_tower
 from unmask.films.people import FaceTrack, People, Person
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -37,6 +38,8 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
             "moments of the film, so none can be examined."
         )
         return card.declined("swap.no_clear_face", text, shown)
+    scored, stratum, why = with_tower(scored, p)
+    p = levels(p, stratum)
     known = [one for one in scored if one.distance <= p["drift_limit"]]
     if not known:
         return card.declined(
@@ -46,17 +49,17 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
         )
     known = looked_again(video, known, p)
     raw = crowd_score([one.score for one in known], p["crowd_slope"])
-    shown = film_evidence.shown(people, known, p, pictures)
+    shown = [*film_evidence.shown(people, known, p, pictures), networks_fact(why)]
     if raw < p["report_above"]:
         count = "the face" if len(known) == 1 else f"any of the {len(known)} faces"
         text = f"No clear sign of blending was found in {count} that could be followed through the film."
-        return card.ok("swap.none", text, raw_score=raw, evidence=shown)
+        return card.ok("swap.none", text, raw_score=raw, evidence=shown, stratum=stratum)
     worst = max(known, key=lambda one: one.score)
     text = (
         f"Face {worst.track.face} ({_when(worst.track)}) looks as if a part of it was blended in: its inner part and "
         "its surroundings differ in the way that swapped and reenacted faces do."
     )
-    return card.ok("swap.signs", text, raw_score=raw, evidence=shown)
+    return card.ok("swap.signs", text, raw_score=raw, evidence=shown, stratum=stratum)
 
 
 def _longest(people: People, p: dict[str, float]) -> list[Person]:

@@ -52,7 +52,7 @@ def wavers(known: Sequence[TrackScore], p: Mapping[str, float]) -> list[Wavering
         for a in range(one.times.size - 1):
             two, before, after = one.scores[a : a + 2], float(one.times[a]), float(one.times[a + 1])
             across = two.min() < p["report_above"] <= two.max()
-            apart = float(abs(two[1] - two[0]))
+            apart = float(abs(one.small[a + 1] - one.small[a]))
             track = _track(one, before, after)
             if track is not None and after - before >= p["film_room"] and (across or apart > p["film_waver"]):
                 found.append((apart + (1e3 if across else 0.0), i, Gap(track, before, after)))
@@ -74,6 +74,8 @@ def _with(one: TrackScore, looks: Sequence[Glimpse]) -> TrackScore:
     later = np.concatenate([later, np.ones(len(looks), np.bool_)])
     times = np.array([seen.time for seen, _ in moments])
     scores = np.array([said.score for _, said in moments])
+    if one.tower is not None:
+        scores = scores + one.tower.at(times)
     order = np.argsort(times, kind="stable")
     ordered = tuple(moments[i] for i in order)
-    return TrackScore(one.track, times[order], scores[order], one.distance, ordered, later[order])
+    return TrackScore(one.track, times[order], scores[order], one.distance, ordered, later[order], one.tower)

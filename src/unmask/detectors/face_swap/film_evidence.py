@@ -24,10 +24,25 @@ CROP, SIDE = 1.7, 200
 
 
 @dataclass(frozen=True, eq=False)
+class Course:
+    """What the tower adds to a face's score over time: ``times`` (m,) seconds, ``values`` (m,) log-odds there. The
+    tower is dear, so it is asked at some looks; between them it is taken to change evenly.
+    """
+
+    times: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def at(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n,) what is added at (n,) seconds."""
+        return np.asarray(np.interp(times, self.times, self.values), np.float64)
+
+
+@dataclass(frozen=True, eq=False)
 class TrackScore:
     """``times``: (n,) seconds; ``scores``: (n,) log-odds there; ``distance``: from training faces, median;
-    ``moments``: what was looked at there, and what the network said of each part of it; ``later``: (n,) looks that
-    were taken only because their neighbours disagreed (none where it is left out).
+    ``moments``: what was looked at there, and what the small network said of each part of it; ``later``: (n,) looks
+    that were taken only because their neighbours disagreed (none where it is left out); ``tower``: what of the scores
+    is the tower's.
     """
 
     track: FaceTrack | Person
@@ -36,6 +51,12 @@ class TrackScore:
     distance: float
     moments: tuple[tuple[Glimpse, FaceScore], ...] = ()
     later: NDArray[np.bool_] | None = None
+    tower: Course | None = None
+
+    @property
+    def small(self) -> NDArray[np.float64]:
+        """(n,) what the small network alone says: the tower, asked less often, is no measure of single moments."""
+        return self.scores if self.tower is None else self.scores - self.tower.at(self.times)
 
     @property
     def score(self) -> float:
@@ -112,13 +133,16 @@ def standing_out(known: Sequence[TrackScore], rise: float, least: int) -> list[E
             start, end, f"{above:+.1f} against the rest, {count} moments", f"{lane(one.track)} stands out", score=above
         )
         for one in known
-        for start, end, above, count in runs(one.times, one.scores - one.score, rise, least, rise / 2)
+        for start, end, above, count in runs(
+            one.times, one.small - weighted_median(one.small, one.weights), rise, least, rise / 2
+        )
     ]
     if not items:
         return []
     text = (
-        f"At least {least} moments in a row with a score {rise:.1f} above the median of the same face, and what rises "
-        "half as far beside them: the moments to look at first. Light, mimic and turning do this too, so it is no sign."
+        f"At least {least} moments in a row with a score of the small network {rise:.1f} above the median of the same "
+        "face, and what rises half as far beside them: the moments to look at first. Light, mimic and turning do this "
+        "too, so it is no sign."
     )
     return [evidence.segments("Where a face stands out from itself", text, sorted(items))]
 

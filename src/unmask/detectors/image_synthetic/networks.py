@@ -7,19 +7,17 @@ fetched on demand; without it the small network alone answers, with a calibratio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from unmask.detectors.image_synthetic.views import Float, Pixels, for_net, for_tower, patch, places, whole
+from unmask.detectors.image_synthetic.views import Float, Pixels, for_net, patch, places, whole
 from unmask.errors import CardError, ModelError
-from unmask.models.runtime import Session, open_model
+from unmask.models.runtime import open_model
+from unmask.models.tower import TOWER, class_tokens
 
-SMALL = "image-synthetic-small-1"
-PROBE = "image-synthetic-probe-1"
-TOWER = "clip-vit-b16-1"
-BLOCKS = (7, 8, 9, 10, 11)
+SMALL = "image-synthetic-small-2"
+PROBE = "image-synthetic-probe-2"
 FAMILIES = ("a GAN", "diffusion or a latent decoder", "an autoregressive model", "a closed commercial service")
 
 
@@ -68,14 +66,8 @@ def ask_tower(pixels: Pixels) -> Opinion | ModelError | CardError:
     """The network on the class tokens of CLIP's middle blocks, or why it cannot answer."""
     try:
         tower, probe = open_model(TOWER), open_model(PROBE)
-        tokens = class_tokens(tower, pixels)
+        tokens = class_tokens(tower, whole(pixels))
         said = probe.run({"tokens": tokens})
     except (ModelError, CardError) as error:
         return error
     return Opinion(float(said["score"][0]), said["family"][0], float(said["distance"][0]))
-
-
-def class_tokens(tower: Session, pixels: Pixels, blocks: Sequence[int] = BLOCKS) -> Float:
-    """(1, len(blocks), 768) class tokens after the named blocks of the tower, of a bounded picture."""
-    given = tower.run({tower.card.inputs[0].name: for_tower(whole(pixels))})
-    return np.stack([given[f"cls{block}"] for block in blocks], axis=1)

@@ -7,7 +7,6 @@ from.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,8 +17,6 @@ Float = NDArray[np.float32]
 
 SIDE = 224
 MAX_SIDE = 1600
-_CLIP_MEAN = np.asarray([0.48145466, 0.4578275, 0.40821073], np.float32)
-_CLIP_STD = np.asarray([0.26862954, 0.26130258, 0.27577711], np.float32)
 
 
 def bounded(pixels: Pixels) -> Pixels:
@@ -68,9 +65,3 @@ def _share(index: int, count: int) -> float:
 def for_net(views: list[Pixels]) -> Float:
     """(n, 3, 224, 224) float32, 0..255 RGB, as the small network wants it."""
     return np.ascontiguousarray(np.stack(views).transpose(0, 3, 1, 2), np.float32)
-
-
-def for_tower(view: NDArray[Any]) -> Float:
-    """(1, 3, 224, 224) float32 in CLIP's units from `whole`."""
-    scaled = (view.astype(np.float32) / 255 - _CLIP_MEAN) / _CLIP_STD
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None], np.float32)

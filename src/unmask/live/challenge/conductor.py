@@ -47,13 +47,13 @@ class Conductor:
         count: how many; 0 none.
         seed: for tests; None for the system's randomness.
         p: settings.
-        card: of face.swap, for its ``report_above``.
+        card: of face.swap, for the level of its small network.
         mirrored: the picture is a mirror image.
     """
 
     def __init__(self, count: int, seed: int | None, p: Challenging, card: Card, mirrored: bool = False) -> None:
         self._count, self._chance, self._p, self._mirrored = count, source_of_chance(seed), p, mirrored
-        self._report_above = card.parameters["report_above"]
+        self._report_above = card.parameters["report_above_small"]
         self._tasks: list[Task] | None = None
         self._rest: Rest | None = None
         self._calm: deque[_Moment] = deque(maxlen=64)

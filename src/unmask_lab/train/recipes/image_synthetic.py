@@ -1,12 +1,14 @@
 """`image.synthetic`: linear heads on two frozen networks, chosen and scored by sources left out.
 
-1. Every picture of the kit is seen as it is and through random ways of the world (`unmask_lab.launder.image`): CLIP's
-   tower gives the class tokens of its middle blocks for the whole picture, an ImageNet backbone the mean and deviation
-   of its maps for the whole picture and for patches at their own resolution.
+1. Every picture of the kit (at most 60 of a source), and of a gallery of today's generators where one is given
+   (``--with gallery=FOLDER``, made by ``unmask-lab gallery``), is seen as it is and through random ways of the world
+   (`unmask_lab.launder.image`): CLIP's tower gives the class tokens of its middle blocks for the whole picture, an
+   ImageNet backbone the mean and deviation of its maps for the whole picture and for patches at their own resolution.
 2. A head is a logistic regression on the standardised features, in the space of their largest principal components.
    A source counts with the number of its pictures to the power of ``1 - SOURCE_POWER``, both classes alike.
 3. Each fold of whole sources (and of what shares their repository or origin) is left out once; its pictures are scored
-   by heads that know none of it. How the networks are put together is fitted on those scores.
+   by heads that know none of it, and with them screenshots, memes and scans made of its bona fide pictures, which
+   never train. How the networks are put together is fitted on the scores of the pictures themselves.
 4. What ships is fitted on everything, with the same numbers. Its figures are of ``--folds 8 --seed 1``.
 
 Heavier heads, tuned backbones and other mixtures were tried and are listed in docs/evaluation.md.
@@ -25,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unmask.detectors.image_synthetic.networks import BLOCKS as READ
+from unmask.models.tower import BLOCKS as READ
 from unmask_lab import manifest, scores
 from unmask_lab.errors import LabError
 from unmask_lab.kit import kind_of_source
@@ -34,16 +36,16 @@ from unmask_lab.nets.lite import Lite, load_lite
 from unmask_lab.nets.synthetic import Distance, Head, Small, TokenProbe
 from unmask_lab.train import synthetic_material as material
 from unmask_lab.train.export import export
+from unmask_lab.train.linear import ITERATIONS, logistic, principal
 from unmask_lab.train.options import TrainOptions
 from unmask_lab.train.reference import drawn_picture
 from unmask_lab.train.synthetic_material import QUESTION, STAGES, Material, Pixels
 
 FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service")
 PARTS = 640
-TOKEN_DECAY, VIEW_DECAY = 0.01, 0.03
+TOKEN_DECAY, VIEW_DECAY = 0.03, 0.03
 SOURCE_POWER = 0.35
-ITERATIONS = 60
-SMALL, PROBE = "image-synthetic-small-1", "image-synthetic-probe-1"
+SMALL, PROBE = "image-synthetic-small-2", "image-synthetic-probe-2"
 
 Floats = NDArray[np.float32]
 
@@ -59,11 +61,12 @@ def train(options: TrainOptions) -> None:
     kit = options.need_kit()
     _nothing_overwritten(options)
     backbone = load_lite(options.need("backbone", "EfficientNet-lite0's ImageNet weights (.pth)"), max(STAGES) + 1)
-    rows = material.kit_rows(kit)
+    rows = material.all_rows(kit, options.files.get("gallery"))
     seen = material.measure(rows, kit, options.folder, backbone, options.device)
+    scenes = material.measure(material.scene_rows(rows), kit, options.folder / "scenes", backbone, options.device)
     fold = manifest.folds(rows, options.folds, options.seed)
     steps = options.steps or ITERATIONS
-    table, log = out_of_fold(seen, fold, options.fold, steps)
+    table, log = out_of_fold(seen, scenes, fold, options.fold, steps)
     scores.write(options.folder / "scores.csv", table)
     log = {"seed": options.seed, "folds": options.folds, "fold": options.fold, "tower": seen.tokens is not None, **log}
     (options.folder / "log.json").write_text(json.dumps(log, indent=1))
@@ -99,11 +102,10 @@ def heads(seen: Material, train_on: NDArray[np.int64], steps: int = ITERATIONS) 
     if seen.tokens is not None:
         tokens = token_features(seen.tokens)[train_on]
         token_head, token_distance = fit(tokens, [seen.rows[i] for i in train_on], TOKEN_DECAY, steps)
-    few = train_on[seen.seen[train_on]]
-    rows = [seen.rows[i] for i in few]
-    looks = np.asarray(seen.views[few], np.float32)
+    rows = [seen.rows[i] for i in train_on]
+    looks = np.asarray(seen.views[train_on], np.float32)
     whole, _ = fit(looks[:, :, 0], rows, VIEW_DECAY, steps)
-    patch, view_distance = fit(looks[:, :, 1:].reshape(len(few), -1, looks.shape[-1]), rows, VIEW_DECAY, steps)
+    patch, view_distance = fit(looks[:, :, 1:].reshape(len(rows), -1, looks.shape[-1]), rows, VIEW_DECAY, steps)
     return Heads(token_head, token_distance, whole, patch, view_distance)
 
 
@@ -121,7 +123,7 @@ def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -
     head.mean.copy_(flat.mean(0))
     head.deviation.copy_(flat.std(0) + 1e-4)
     z = head.standardise(flat)
-    axes = principal(z, PARTS) / (width / 768) ** 0.5
+    axes = principal(z[::5], PARTS) / (width / 768) ** 0.5
     reduced = z @ axes
     weight = torch.from_numpy(np.repeat(source_weights(rows), copies))
     truth = torch.from_numpy(np.repeat([float(row.positive) for row in rows], copies)).float()
@@ -135,31 +137,6 @@ def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -
         head.linear.bias.copy_(both[-1])
         distance.fit(z)
     return head.eval(), distance.eval()
-
-
-def principal(z: Tensor, parts: int) -> Tensor:
-    """(width, parts) axes of the largest variance, of every fifth row (copies of one picture are much alike)."""
-    some = z[::5]
-    axes: Tensor = torch.pca_lowrank(some, min(parts, *some.shape), center=False)[2]
-    return axes
-
-
-def logistic(x: Tensor, targets: Tensor, weight: Tensor, decay: float, steps: int = ITERATIONS) -> Tensor:
-    """(width + 1, k) weights and biases of ``k`` weighted logistic regressions, the last row the biases."""
-    share = (weight / weight.sum()).float()
-    x = torch.cat([x, torch.ones(len(x), 1)], 1)
-    found = torch.zeros(x.shape[1], targets.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([found], max_iter=steps, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimiser.zero_grad()
-        each = torch.nn.functional.binary_cross_entropy_with_logits(x @ found, targets, reduction="none")
-        total = (each.sum(1) * share).sum() + decay / 2 * found[:-1].square().sum()
-        total.backward()
-        return total
-
-    optimiser.step(loss)
-    return found.detach()
 
 
 def source_weights(rows: Sequence[Row]) -> NDArray[np.float64]:
@@ -211,25 +188,50 @@ def small_scores(found: Heads, looks: Floats) -> tuple[Floats, Floats, Floats, F
 
 
 def out_of_fold(
-    seen: Material, fold: NDArray[np.int64], only: int | None = None, steps: int = ITERATIONS
+    seen: Material, scenes: Material, fold: NDArray[np.int64], only: int | None = None, steps: int = ITERATIONS
 ) -> tuple[list[scores.Score], dict[str, Any]]:
     """Each picture's scores by heads that know neither its source nor what shares its origin.
 
-    ``only``: score this fold alone. Without a tower the table has the small network's stratum alone.
+    ``scenes`` were made of some of the pictures and are scored by the heads that score those. ``only``: score this fold
+    alone. Without a tower the table has the small network's stratum alone.
     """
-    n = len(seen.rows)
-    tower = None if seen.tokens is None else np.full((n, seen.tokens.shape[1], 2 + len(FAMILIES)), np.nan, np.float32)
-    small = np.full((n, seen.views.shape[1], 3 + len(FAMILIES)), np.nan, np.float32)
+    of = {row.path: int(k) for row, k in zip(seen.rows, fold, strict=True)}
+    folds = [fold, np.asarray([of[row.path.partition("#")[0]] for row in scenes.rows])]
+    sets = [_Scored(seen), _Scored(scenes)]
     for k in np.unique(fold) if only is None else (only,):
         found = heads(seen, np.flatnonzero(fold != k), steps)
-        for i in np.flatnonzero(fold == k):
-            if tower is not None:
-                tower[i] = _tower_row(found, seen, int(i))
-            if seen.seen[i]:
-                whole, patch, named, far = small_scores(found, np.asarray(seen.views[i], np.float32))
-                small[i] = np.column_stack([whole, patch, far, named])
-    share, mixture = mixed(seen, tower, small)
-    return list(rows_of(seen, fold, tower, small, share, mixture)), {"share_of_whole": share, "mixture": mixture}
+        for one, where in zip(sets, folds, strict=True):
+            one.score(found, np.flatnonzero(where == k))
+    share, mixture = mixed(seen, sets[0].tower, sets[0].small)
+    table = [
+        row
+        for one, where in zip(sets, folds, strict=True)
+        for row in rows_of(one.seen, where, one.tower, one.small, share, mixture)
+    ]
+    return table, {"share_of_whole": share, "mixture": mixture}
+
+
+class _Scored:
+    """What heads said of pictures; NaN where nothing was asked.
+
+    ``tower``: (n, variants, 2 + families) score, distance, families; None without a tower. ``small``: (n, variants,
+    3 + families) score of the whole picture and of the patches, distance, families.
+    """
+
+    def __init__(self, seen: Material) -> None:
+        self.seen, n = seen, len(seen.rows)
+        self.small = np.full((n, seen.views.shape[1], 3 + len(FAMILIES)), np.nan, np.float32)
+        self.tower: Floats | None = None
+        if seen.tokens is not None:
+            self.tower = np.full((n, seen.tokens.shape[1], 2 + len(FAMILIES)), np.nan, np.float32)
+
+    def score(self, found: Heads, rows: NDArray[np.int64]) -> None:
+        """Ask heads that know nothing of these rows."""
+        for i in rows:
+            if self.tower is not None:
+                self.tower[i] = _tower_row(found, self.seen, int(i))
+            whole, patch, named, far = small_scores(found, np.asarray(self.seen.views[i], np.float32))
+            self.small[i] = np.column_stack([whole, patch, far, named])
 
 
 def _tower_row(found: Heads, seen: Material, i: int) -> Floats:
@@ -273,6 +275,8 @@ def rows_of(
 ) -> Iterator[scores.Score]:
     """The score table: a row a picture, variant and stratum."""
     for i, row in enumerate(seen.rows):
+        if row.positive and material.scene_of(row):
+            continue  # a thumbnail of a generated picture trains; it is no further picture
         for v in range(0 if np.isnan(small[i, 0, 0]) else small.shape[1]):
             alone = share * float(small[i, v, 0]) + (1 - share) * float(small[i, v, 1])
             yield line(row, v, int(fold[i]), "small", alone, float(small[i, v, 2]))
@@ -284,14 +288,14 @@ def rows_of(
 def line(row: Row, variant: int, fold: int, stratum: str, raw: float, distance: float) -> scores.Score:
     """One row of the score table."""
     return scores.Score(
-        path=row.path,
+        path=Path(row.path).name if Path(row.path).is_absolute() else row.path,
         question=QUESTION,
         label=int(row.positive),
         source=row.source,
         raw=raw,
         generator=row.generator,
         family=row.family,
-        kind="" if row.positive else kind_of_source(row.source),
+        kind="" if row.positive else material.scene_of(row) or kind_of_source(row.source),
         variant=f"laundered:{variant}" if variant else "clean",
         stratum=stratum,
         fold=fold,
