@@ -91,8 +91,8 @@ SMALL_CARD: dict[str, Any] = {
     "data": _DATA,
     "training": _TRAINING,
     "error_rates": "Sources and makers left out, each file in two laundered copies. All 2,852 files: AUC .82, 22 % "
-    "found at 1 % and 43 % at 5 % false alarms. The kit's 1,781 alone: .79, 22 % and 37 %; unlaundered .81, 30 % and 43 "
-    "%. By family: diffusion .87, autoregressive .85, closed services .79, GAN .59; newer models: services .89, "
+    "found at 1 % and 43 % at 5 % false alarms. The kit's 1,781 alone: .79, 22 % and 37 %; unlaundered .81, 30 % and "
+    "43 %. By family: diffusion .87, autoregressive .85, closed services .79, GAN .59; newer models: services .89, "
     "open .87. At the score that 5 % of all bona fide files exceed, false alarms are 11 % of screenshots, 9 % of "
     "scans, 8 % of web photographs, data set pictures and night shots, 4 % of camera originals, 2 % of portraits.",
 }
