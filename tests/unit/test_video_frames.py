@@ -73,6 +73,16 @@ def test_played_backwards(tmp_path: Path, shot: Frames) -> None:
     assert "backwards" in finding.reason.text
 
 
+def test_a_movement_that_turns_round_is_innocent(tmp_path: Path) -> None:
+    """A view that swings to and fro passes the same places in both directions."""
+    wide = pan(1, seed=5)[0]
+    places = [round(20 + 18 * np.sin(i / 6)) for i in range(120)]
+    rng = np.random.default_rng(4)
+    shots = [np.clip(np.roll(wide, x, axis=1) + rng.normal(0, 3, wide.shape), 0, 255).astype(np.uint8) for x in places]
+    finding = look(write_film(tmp_path / "f.mp4", shots, crf=28))
+    assert "backwards" not in finding.reason.text
+
+
 def test_moved_stretch(tmp_path: Path, shot: Frames) -> None:
     finding = look(write_film(tmp_path / "f.mp4", shot[:30] + shot[55:90] + shot[30:55] + shot[90:], crf=24))
     assert finding.reason.code == "video.reordered"

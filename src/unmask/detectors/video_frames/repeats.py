@@ -91,7 +91,7 @@ def find_repeats(
     for lag in _peaks(forward):
         found += _runs_forward(motion, moving, lag, gap, parameters)
     for total in _peaks(backward):
-        found += _runs_backward(motion, moving, total, gap, parameters)
+        found += _runs_backward(motion, moving, total, gap, parameters, rate)
     return _merged(found)
 
 
@@ -152,7 +152,7 @@ def _runs_forward(
 
 
 def _runs_backward(
-    motion: Motion, moving: NDArray[np.bool_], total: int, gap: int, p: Mapping[str, float]
+    motion: Motion, moving: NDArray[np.bool_], total: int, gap: int, p: Mapping[str, float], rate: float
 ) -> list[Repeat]:
     """Change into frame i equals minus the change into frame j where i + j = total, and frame i looks like j - 1."""
     n = len(moving)
@@ -162,7 +162,17 @@ def _runs_backward(
     good = (match > p["repeat_match"]) & _alike(motion, a, b - 1, p["repeat_alike"])
     both = moving[a] & moving[b]
     runs = _stretches(good, both, gap, p)
-    return [Repeat(int(a[s]), int(b[e - 1]), e - s, float(match[s:e].mean()), True) for s, e in runs]
+    found = [Repeat(int(a[s]), int(b[e - 1]), e - s, float(match[s:e].mean()), True) for s, e in runs]
+    return [one for one in found if not _turns(one, rate, p)]
+
+
+def _turns(one: Repeat, rate: float, p: Mapping[str, float]) -> bool:
+    """Whether a mirrored stretch may be a movement that turns round: a head that shakes passes the same places twice.
+
+    Only a stretch that touches its own mirror image can be that; a copy of frames is longer or more alike.
+    """
+    touches = one.second - (one.first + one.length) <= p["repeat_turn_gap"]
+    return touches and (one.match < p["repeat_turn_match"] or one.length < p["repeat_turn_seconds"] * rate)
 
 
 def _stretches(
