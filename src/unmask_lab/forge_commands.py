@@ -36,6 +36,18 @@ def gallery(
     typer.echo(f"{len(rows)} pictures of {len({row.generator for row in rows})} models by {makers} makers in {out}")
 
 
+@app.command("art")
+def art(
+    folder: Annotated[Path, typer.Argument(help="Holds the packages of gallery.toml, each unpacked by dpkg-deb -x.")],
+    out: Annotated[Path, typer.Option(help="Where the pictures and manifest.csv go.")],
+) -> None:
+    """Take artwork of free games and desktops out of Debian packages: bona fide, and no photographs."""
+    from unmask_lab.gallery import write_art
+
+    rows = write_art(folder, out)
+    typer.echo(f"{len(rows)} pictures of {len({row.source for row in rows})} sources in {out}")
+
+
 @app.command("forge-training")
 def forge_training(
     kind: Annotated[MaterialKind, typer.Option(help="Pictures or voices.")],

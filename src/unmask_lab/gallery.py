@@ -1,12 +1,15 @@
-"""Pictures and film frames by generators of this year, out of public packages: ``unmask-lab gallery``.
+"""Pictures out of public packages: film frames and pictures by today's generators, and artwork that people made.
 
 The packages `comfyui-workflow-templates-media-*` (MIT) show what each workflow makes: one thumbnail a workflow, with
 the name of the model beside. Most are 300 to 400 pixels large, square, WebP, so whoever trains on them has to give bona
-fide pictures of the same form, too. What is read is listed in ``gallery.toml``.
+fide pictures of the same form, too. What is read is listed in ``gallery.toml`` (``unmask-lab gallery``).
+
+Artwork of free games and desktops (``unmask-lab art``) is bona fide: without it, paintings count as generated.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -31,6 +34,9 @@ PLACES = (0.125, 0.375, 0.625, 0.875)
 """Of a film, the frames that are taken."""
 KEPT_OF_BADGED = 0.78
 INDEX = "/index.json"
+ART = "art-"
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+LEAST_BYTES, LEAST_SIDE, LONGEST_SHAPE, MOST_SIDE = 30_000, 220, 4, 1600
 
 
 @cache
@@ -108,6 +114,60 @@ def _row(file: str, name: str, model: str, service: bool) -> Row:
         subject=name,
         licence="MIT (package)",
     )
+
+
+def write_art(folder: Path, out: Path) -> list[Row]:
+    """Write artwork (JPEG) and ``manifest.csv``.
+
+    Args:
+        folder: holds a folder for each Debian package, unpacked (``dpkg-deb -x PACKAGE.deb FOLDER/NAME``).
+        out: where the pictures go.
+
+    Raises:
+        LabError: ``gallery.art``, none of the packages is there.
+    """
+    rows = []
+    for source, told in chosen()["art"].items():
+        for path in _artwork(folder / told["package"], told["holds"])[: told["most"]]:
+            rng = np.random.default_rng(int(_hash(path, folder)[:8], 16))
+            file = f"{source}-{_hash(path, folder)[:10]}.jpg"
+            out.mkdir(parents=True, exist_ok=True)
+            _laid(path, rng).save(out / file, quality=int(rng.integers(80, 96)))
+            rows.append(Row(path=file, modality="image", label="bona_fide", source=ART + source.partition("-")[0]))
+    if not rows:
+        raise LabError("gallery.art", f"{folder} holds none of the unpacked packages that gallery.toml names.")
+    manifest.write(out / "manifest.csv", rows)
+    return rows
+
+
+def _artwork(root: Path, holds: Sequence[str]) -> list[Path]:
+    """Pictures of a package that are large enough, in the order of their hashes."""
+    found = []
+    for path in sorted(root.rglob("*"), key=lambda path: _hash(path, root.parent)):
+        name = path.relative_to(root).as_posix()
+        if path.suffix.lower() not in SUFFIXES or path.is_symlink() or not any(part in name for part in holds):
+            continue
+        if path.stat().st_size < LEAST_BYTES:
+            continue
+        with Image.open(path) as image:
+            short, long = sorted(image.size)
+        if short >= LEAST_SIDE and long <= LONGEST_SHAPE * short:
+            found.append(path)
+    return found
+
+
+def _hash(path: Path, root: Path) -> str:
+    return hashlib.sha256(path.relative_to(root).as_posix().encode()).hexdigest()
+
+
+def _laid(path: Path, rng: np.random.Generator) -> Image.Image:
+    """The picture on a plain ground of any colour, reduced where it is larger than what is examined."""
+    with Image.open(path) as image:
+        clear = image.convert("RGBA")
+    ground = Image.new("RGBA", clear.size, (*(int(c) for c in rng.integers(0, 256, 3)), 255))
+    out = Image.alpha_composite(ground, clear).convert("RGB")
+    out.thumbnail((MOST_SIDE, MOST_SIDE))
+    return out
 
 
 def maker(model: str) -> str:

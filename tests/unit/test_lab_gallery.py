@@ -89,3 +89,25 @@ def test_what_is_no_wheel_or_has_no_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError) as no_index:
         gallery.write([wheel(tmp_path / "b.whl", {"still-1.webp": thumbnail(1)})], tmp_path / "out")
     assert no_index.value.code == "gallery.index" and not (tmp_path / "out").exists()
+
+
+def test_artwork_is_taken_from_unpacked_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    art = {
+        "game-story": {"package": "game", "holds": ["/story/"], "most": 2},
+        "other": {"package": "missing", "holds": [""], "most": 5},
+    }
+    monkeypatch.setattr(gallery, "chosen", lambda: {"art": art})
+    rng = np.random.default_rng(0)
+    for name, size in (("story/a.png", 300), ("story/b.png", 300), ("story/c.png", 300), ("story/small.png", 120)):
+        path = tmp_path / "in" / "game" / "usr" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (size, size, 4), np.uint8)).save(path)
+    Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8)).save(tmp_path / "in" / "game" / "usr" / "icon.png")
+    rows = gallery.write_art(tmp_path / "in", tmp_path / "out")
+    assert len(rows) == 2 and {row.source for row in rows} == {"art-game"} and not any(row.positive for row in rows)
+    assert [row.path for row in gallery.write_art(tmp_path / "in", tmp_path / "again")] == [row.path for row in rows]
+    with Image.open(tmp_path / "out" / rows[0].path) as made:
+        assert made.size == (300, 300) and made.mode == "RGB"
+    with pytest.raises(LabError) as caught:
+        gallery.write_art(tmp_path / "out", tmp_path / "none")
+    assert caught.value.code == "gallery.art" and not (tmp_path / "none").exists()

@@ -96,6 +96,16 @@ def test_classes_and_sources_are_balanced() -> None:
     assert weight[big].sum() < 50 / 54
 
 
+def test_artwork_weighs_a_small_fixed_share_and_makes_no_scene() -> None:
+    listed = rows(4, 6) + [Row(f"art/{i}.jpg", "image", "bona_fide", source="art-game") for i in range(30)]
+    weight = recipe.source_weights(listed)
+    drawn = np.asarray([row.source == "art-game" for row in listed])
+    positive = np.asarray([row.positive for row in listed])
+    assert weight[drawn].sum() == pytest.approx(recipe.ART_SHARE) and weight[~positive].sum() == pytest.approx(1)
+    assert material.scene_of(listed[-1]) == "art"
+    assert not any(row.source == "art-game" for row in material.scene_rows(listed))
+
+
 def test_one_in_a_hundred_of_the_training_material_is_far() -> None:
     x = torch.randn(2000, 100)
     distance = Distance(100, 16)

@@ -3,7 +3,8 @@
 The views are cut by the detector's own functions. What the networks say is kept in the run's folder, so that a run that
 was killed goes on where it stopped, and heads can be tried in seconds. Screenshots, memes and scans, made of bona fide
 pictures, are measured alike; they are scored and never trained on. Where pictures of today's generators join
-(`unmask_lab.gallery`: square thumbnails), so do thumbnails of the kit's pictures of both classes.
+(`unmask_lab.gallery`: square thumbnails), so do thumbnails of the kit's pictures of both classes; and
+artwork that people made.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from unmask.models.tower import TOWER, class_tokens
 from unmask_lab import manifest
 from unmask_lab.errors import LabError
 from unmask_lab.forge.scenes import SCENES
+from unmask_lab.gallery import ART
 from unmask_lab.gallery import read as read_gallery
 from unmask_lab.launder.image import encode, launder
 from unmask_lab.manifest import Row
@@ -67,13 +69,14 @@ def kit_rows(kit: Path) -> list[Row]:
     return [row for row in rows if not row.positive or row.question == QUESTION]
 
 
-def all_rows(kit: Path, gallery: Path | None = None) -> list[Row]:
-    """What is trained on: the kit's pictures, at most `MOST_OF_A_SOURCE` of a source and class; and with a gallery its
-    pictures and thumbnails of the kit's.
+def all_rows(kit: Path, gallery: Path | None = None, art: Path | None = None) -> list[Row]:
+    """What is trained on: the kit's pictures, at most `MOST_OF_A_SOURCE` of a source and class; with a gallery its
+    pictures and thumbnails of the kit's; and artwork.
     """
     rows = kit_rows(kit)
     rows = [rows[i] for i in sorted(few_of_a_source(rows))]
-    return rows if gallery is None else [*rows, *read_gallery(gallery), *thumbnail_rows(rows)]
+    made = [] if gallery is None else [*read_gallery(gallery), *thumbnail_rows(rows)]
+    return [*rows, *made, *([] if art is None else read_gallery(art))]
 
 
 def thumbnail_rows(rows: Sequence[Row]) -> list[Row]:
@@ -99,7 +102,7 @@ def few_of_a_source(rows: Sequence[Row], most: int = MOST_OF_A_SOURCE) -> list[i
 
 def scene_rows(rows: Sequence[Row]) -> list[Row]:
     """Bona fide pictures, one source after the other, as screenshots, memes and scans: their path ends in ``#kind``."""
-    rows = [row for row in rows if not row.positive and not scene_of(row)]
+    rows = [row for row in rows if not (row.positive or scene_of(row) or row.source.startswith(ART))]
     taken: dict[str, int] = {}
     ranked = []
     for i in few_of_a_source(rows):
@@ -111,8 +114,8 @@ def scene_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def scene_of(row: Row) -> str:
-    """The kind of a row of `scene_rows` or `thumbnail_rows`, empty for others."""
-    return row.path.partition("#")[2]
+    """The kind of a row of `scene_rows` or `thumbnail_rows`, ``art`` for artwork, empty for others."""
+    return "art" if row.source.startswith(ART) else row.path.partition("#")[2]
 
 
 def measure(rows: list[Row], kit: Path, folder: Path, backbone: Lite, device: str = "cpu") -> Material:

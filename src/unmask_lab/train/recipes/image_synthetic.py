@@ -1,9 +1,10 @@
 """`image.synthetic`: linear heads on two frozen networks, chosen and scored by sources left out.
 
-1. Every picture of the kit (at most 60 of a source), and of a gallery of today's generators where one is given
-   (``--with gallery=FOLDER``, made by ``unmask-lab gallery``), is seen as it is and through random ways of the world
-   (`unmask_lab.launder.image`): CLIP's tower gives the class tokens of its middle blocks for the whole picture, an
-   ImageNet backbone the mean and deviation of its maps for the whole picture and for patches at their own resolution.
+1. Every picture of the kit (at most 60 of a source), of a gallery of today's generators and of artwork where they are
+   given (``--with gallery=FOLDER --with art=FOLDER``, by ``unmask-lab gallery`` and ``art``), is seen as it is and
+   through random ways of the world (`unmask_lab.launder.image`): CLIP's tower gives the class tokens of its middle
+   blocks for the whole picture, an ImageNet backbone the mean and deviation of its maps for the whole picture and for
+   patches at their own resolution.
 2. A head is a logistic regression on the standardised features, in the space of their largest principal components.
    A source counts with the number of its pictures to the power of ``1 - SOURCE_POWER``, both classes alike.
 3. Each fold of whole sources (and of what shares their repository or origin) is left out once; its pictures are scored
@@ -30,6 +31,7 @@ from torch import Tensor
 from unmask.models.tower import BLOCKS as READ
 from unmask_lab import manifest, scores
 from unmask_lab.errors import LabError
+from unmask_lab.gallery import ART
 from unmask_lab.kit import kind_of_source
 from unmask_lab.manifest import Row
 from unmask_lab.nets.lite import Lite, load_lite
@@ -45,6 +47,8 @@ FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service")
 PARTS = 640
 TOKEN_DECAY, VIEW_DECAY = 0.03, 0.03
 SOURCE_POWER = 0.35
+ART_SHARE = 0.06
+"""How much of the bona fide weight artwork has; more costs pictures of services, less gains nothing elsewhere."""
 SMALL, PROBE = "image-synthetic-small-2", "image-synthetic-probe-2"
 
 Floats = NDArray[np.float32]
@@ -61,7 +65,7 @@ def train(options: TrainOptions) -> None:
     kit = options.need_kit()
     _nothing_overwritten(options)
     backbone = load_lite(options.need("backbone", "EfficientNet-lite0's ImageNet weights (.pth)"), max(STAGES) + 1)
-    rows = material.all_rows(kit, options.files.get("gallery"))
+    rows = material.all_rows(kit, options.files.get("gallery"), options.files.get("art"))
     seen = material.measure(rows, kit, options.folder, backbone, options.device)
     scenes = material.measure(material.scene_rows(rows), kit, options.folder / "scenes", backbone, options.device)
     fold = manifest.folds(rows, options.folds, options.seed)
@@ -140,11 +144,16 @@ def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -
 
 
 def source_weights(rows: Sequence[Row]) -> NDArray[np.float64]:
-    """(n,) both classes sum to one; within a class a source counts with its size to ``1 - SOURCE_POWER``."""
+    """(n,) both classes sum to one; within a class a source counts with its size to ``1 - SOURCE_POWER``, and artwork
+    with `ART_SHARE` in all.
+    """
     key = np.asarray([f"{row.positive}:{row.source}" for row in rows])
     _, which, size = np.unique(key, return_inverse=True, return_counts=True)
     weight = size[which].astype(np.float64) ** -SOURCE_POWER
     positive = np.asarray([row.positive for row in rows])
+    drawn = np.asarray([row.source.startswith(ART) for row in rows])
+    if drawn.any():
+        weight[drawn] *= ART_SHARE / (1 - ART_SHARE) * weight[~positive & ~drawn].sum() / weight[drawn].sum()
     for side in (positive, ~positive):
         weight[side] /= weight[side].sum()
     return weight
