@@ -43,9 +43,8 @@ PROBE_CARD: dict[str, Any] = {
         "K. Lee, K. Lee, H. Lee, J. Shin: A Simple Unified Framework for Detecting Out-of-Distribution Samples and "
         "Adversarial Attacks. NeurIPS, 2018",
     ],
-    "trained_on": "the lab's labelled kit (1,781 pictures of 125 sources), 521 of 71 newer models, 271 of artwork, each "
-    "in "
-    "four variants; see MODEL_CARD.md",
+    "trained_on": "the lab's labelled kit (1,781 pictures of 125 sources), 521 of 71 newer models, 271 of artwork, "
+    "each in four variants; see MODEL_CARD.md",
     "known_misses": [
         "Faces by StyleGAN2 at 256 pixels, after recompression, and generators that edit a photograph.",
         "Portraits and press photographs with studio light or retouching set off most of its false alarms.",
@@ -75,9 +74,8 @@ SMALL_CARD: dict[str, Any] = {
     "papers": [
         "M. Tan, Q. V. Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks. ICML, 2019"
     ],
-    "trained_on": "the lab's labelled kit (1,781 pictures of 125 sources), 521 of 71 newer models, 271 of artwork, each "
-    "in "
-    "three variants with the whole picture and three patches; the backbone by its authors on ImageNet",
+    "trained_on": "the lab's labelled kit (1,781 pictures of 125 sources), 521 of 71 newer models, 271 of artwork, "
+    "each in three variants with the whole picture and three patches; the backbone by its authors on ImageNet",
     "known_misses": [
         "Alone it misses most generated pictures at the false-alarm rates that the detector keeps.",
         "Recompressed or resized copies of pictures from generators that it never saw.",
