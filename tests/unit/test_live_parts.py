@@ -193,7 +193,7 @@ def test_recent_moments_are_bounded_and_forgotten() -> None:
 
 def run(verdicts: Verdicts, question: str, score: float, windows: int, start: float = 0.0) -> None:
     for i in range(windows * 40 + 1):
-        verdicts.add(question, start + i / 4, score)
+        verdicts.add(question, start + i / 4, score, stratum="small")
         verdicts.close(start + i / 4)
 
 
@@ -213,7 +213,7 @@ def test_a_label_comes_after_three_windows_with_the_rules_for_films() -> None:
     assert verdict.label in ("suspicious", "likely_manipulated")
     assert verdict.decided_by == ("face.swap",)
     assert verdicts.states()[0].status == "raised"
-    assert read_rules().learned["face.swap"].strata["any"].n_bona_fide > 0
+    assert read_rules().learned["face.swap"].strata["small"].n_bona_fide > 0
 
 
 def test_one_window_without_signs_takes_the_label_back() -> None:
@@ -408,7 +408,7 @@ def test_a_long_busy_stream_takes_no_more_memory_than_a_short_one() -> None:
             ]
             crowd.take(Seen(i / 4, rgb, tuple(faces), 0, None, False))
             for number, face in known:
-                verdicts.add("face.swap", i / 4, float(face.score), number)
+                verdicts.add("face.swap", i / 4, float(face.score), number, stratum="small")
             verdicts.close(i / 4)
         return tracemalloc.get_traced_memory()[0]
 

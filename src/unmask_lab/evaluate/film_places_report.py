@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from unmask.detectors.face_swap.detector import CARD
+from unmask.detectors.face_swap.faces import BOTH, SMALL, levels
 from unmask_lab.evaluate import film_places as places
 from unmask_lab.evaluate import metrics
 from unmask_lab.evaluate.film_places import EXCEEDED, MILD, Smoother, Trace
@@ -158,7 +159,8 @@ def _way_cells(found: Curves, plain: Curves, rounds: int) -> str:
 
 def _by_level(judged: Sequence[Judged]) -> Iterator[str]:
     """What `face.swap` would mark at fixed levels, widened down to lower ones."""
-    found, reported = curves(judged, SWAP), CARD.parameters["report_above"]
+    strata = {one.findings[SWAP].stratum for one in judged if SWAP in one.findings}
+    found, reported = curves(judged, SWAP), levels(CARD.parameters, BOTH if BOTH in strata else SMALL)["report_above"]
     yield "| level | widened down to | films marked | IoU | IoU of those marked | untouched films marked |"
     yield "|---|---|---|---|---|---|"
     for high, low in ((reported, reported), (reported, reported / 2), *FIXED):
