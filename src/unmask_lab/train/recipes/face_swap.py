@@ -220,24 +220,30 @@ def score(net: Any, bank: Sequence[BankFace], weights: Path, fold: int, seed: in
 
 
 def _rows(net: Any, face: BankFace, family: str, rgb: Rgb, fold: int, seed: int) -> Iterator[Score]:
-    origin = face.origin
     for variant in material.VARIANTS:
         with torch.no_grad():
             out = net(torch.from_numpy(aligned(face, rgb, variant, seed)[None].astype(np.float32)))
-        yield Score(
-            path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
-            question=QUESTION,
-            detector=QUESTION,
-            label=int(bool(family)),
-            source=origin.source,
-            generator=family,
-            family=family,
-            kind="" if family else origin.kind,
-            variant=variant,
-            fold=fold,
-            raw=float(out[0]),
-            distance=float(out[2]),
-        )
+        yield line(face, family, variant, fold, float(out[0]), float(out[2]))
+
+
+def line(face: BankFace, family: str, variant: str, fold: int, raw: float, distance: float, stratum: str = "") -> Score:
+    """One row of the score table; ``family`` is empty for a bona fide face."""
+    origin = face.origin
+    return Score(
+        path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
+        question=QUESTION,
+        detector=QUESTION,
+        label=int(bool(family)),
+        source=origin.source,
+        generator=family,
+        family=family,
+        kind="" if family else origin.kind,
+        variant=variant,
+        stratum=stratum,
+        fold=fold,
+        raw=raw,
+        distance=distance,
+    )
 
 
 def drawn(face: Tensor) -> Tensor:

@@ -174,21 +174,7 @@ def cases(bank: Sequence[BankFace], weights: Path, seed: int) -> Iterator[tuple[
 def _rows(
     face: BankFace, family: str, options: TrainOptions, first: tuple[Floats, Floats], second: Floats
 ) -> Iterator[Score]:
-    origin, told = face.origin, first[0] + WEIGHT * second
-    for stratum, raws in (("small", first[0]), ("tower", told)):
+    fold = -1 if options.fold is None else options.fold
+    for stratum, raws in (("small", first[0]), ("tower", first[0] + WEIGHT * second)):
         for variant, raw, distance in zip(material.VARIANTS, raws, first[1], strict=True):
-            yield Score(
-                path=f"{origin.path}#face{origin.index}" + (f":{family}" if family else ""),
-                question=small.QUESTION,
-                detector=small.QUESTION,
-                label=int(bool(family)),
-                source=origin.source,
-                generator=family,
-                family=family,
-                kind="" if family else origin.kind,
-                variant=variant,
-                stratum=stratum,
-                fold=-1 if options.fold is None else options.fold,
-                raw=float(raw),
-                distance=float(distance),
-            )
+            yield small.line(face, family, variant, fold, float(raw), float(distance), stratum)
