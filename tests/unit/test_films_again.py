@@ -15,11 +15,12 @@ from unmask.detectors.face_swap.detector import CARD
 from unmask.detectors.face_swap.faces import BOTH, SMALL, FaceScore, levels
 from unmask.detectors.face_swap.film_again import looked_again, wavers
 from unmask.detectors.face_swap.film_evidence import Course, TrackScore, runs
-from unmask.detectors.face_swap.film_tower import networks_fact, with_tower
+from unmask.detectors.face_swap.film_tower import with_tower
 from unmask.detectors.face_swap.weights import shares, weighted_median
 from unmask.errors import ModelError
 from unmask.films.between import Gap, looks_between
 from unmask.films.people import FaceTrack, Person
+from unmask.models.tower import networks_fact
 from unmask.subject import Subject
 
 P = levels(CARD.parameters, SMALL)
@@ -121,7 +122,9 @@ def test_the_tower_is_asked_at_some_looks_and_taken_to_change_evenly(monkeypatch
     monkeypatch.setattr(film_tower, "tower_scores", lambda rgb, faces: ModelError("model.unknown", "none"))
     (alone,), stratum, why = with_tower([one], p)
     assert (alone.tower, stratum, why) == (None, SMALL, "not installed")
-    assert "models get" in networks_fact(why).text and "models get" not in networks_fact("").text
+    assert (
+        "models get" in networks_fact("face.swap", why).text and "models get" not in networks_fact("face.swap", "").text
+    )
 
 
 def test_later_looks_get_the_towers_part_too() -> None:

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask import evidence
+from unmask.errors import CardError, ModelError
 from unmask.models.runtime import Session
+from unmask.report import Evidence
 
 TOWER = "clip-vit-b16-1"
 BLOCKS = (6, 7, 8, 9, 10, 11)
@@ -33,3 +36,20 @@ def class_tokens(tower: Session, view: NDArray[np.uint8], blocks: Sequence[int] 
     """(1, len(blocks), 768) class tokens after the named blocks, of a (224, 224, 3) RGB picture."""
     given = tower.run({tower.card.inputs[0].name: for_tower(view)})
     return np.stack([given[f"cls{block}"] for block in blocks], axis=1)
+
+
+def why_not(error: ModelError | CardError) -> str:
+    """Why the tower does not answer, in words."""
+    return "not installed" if error.code == "model.unknown" else error.text
+
+
+def networks_fact(detector: str, why_no_tower: str) -> Evidence:
+    """Which networks answered a detector, and how to get the large one; ``why_no_tower`` is empty where it answered."""
+    if not why_no_tower:
+        return evidence.fact("Networks that answered", "small network and CLIP tower", detector)
+    return evidence.fact(
+        "Networks that answered",
+        "small network alone",
+        detector,
+        f"The larger CLIP tower ({why_no_tower}) makes far fewer mistakes. To use it: unmask models get clip-vit-b16.",
+    )

@@ -21,7 +21,7 @@ from unmask.detectors.face_swap.faces import (
     tower_scores,
 )
 from unmask.detectors.face_swap.film import examine_film
-from unmask.detectors.face_swap.film_tower import networks_fact, why_not
+from unmask.models.tower import networks_fact, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def _examine_picture(subject: Subject) -> Finding:
             [_boxes(image, scored, p)],
         )
     raw = crowd_score([one.score for one in known], p["crowd_slope"])
-    shown = [*_evidence(image, known, len(found), p), networks_fact(why)]
+    shown = [*_evidence(image, known, len(found), p), networks_fact(CARD.id, why)]
     if raw < p["report_above"]:
         return CARD.ok("swap.none", _quiet(len(known), len(found)), raw_score=raw, evidence=shown, stratum=stratum)
     return CARD.ok("swap.signs", _alarm(known), raw_score=raw, evidence=shown, stratum=stratum)

@@ -9,8 +9,9 @@ from unmask.detectors.face_swap import film_evidence
 from unmask.detectors.face_swap.faces import crowd_score, levels, score_faces
 from unmask.detectors.face_swap.film_again import looked_again
 from unmask.detectors.face_swap.film_evidence import TrackScore
-from unmask.detectors.face_swap.film_tower import networks_fact, with_tower
+from unmask.detectors.face_swap.film_tower import with_tower
 from unmask.films.people import FaceTrack, People, Person
+from unmask.models.tower import networks_fact
 from unmask.report import Finding
 from unmask.subject import Subject
 
@@ -49,7 +50,7 @@ def examine_film(subject: Subject, card: Card, pictures: bool = False) -> Findin
         )
     known = looked_again(video, known, p)
     raw = crowd_score([one.score for one in known], p["crowd_slope"])
-    shown = [*film_evidence.shown(people, known, p, pictures), networks_fact(why)]
+    shown = [*film_evidence.shown(people, known, p, pictures), networks_fact(card.id, why)]
     if raw < p["report_above"]:
         count = "the face" if len(known) == 1 else f"any of the {len(known)} faces"
         text = f"No clear sign of blending was found in {count} that could be followed through the film."

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from unmask import evidence
 from unmask.detectors.face_swap.faces import BOTH, SMALL, tower_scores
 from unmask.detectors.face_swap.film_evidence import Course, TrackScore
 from unmask.errors import CardError, ModelError
-from unmask.report import Evidence
+from unmask.models.tower import why_not
 
 
 def with_tower(scored: Sequence[TrackScore], p: Mapping[str, float]) -> tuple[list[TrackScore], str, str]:
@@ -41,20 +40,3 @@ def _course(one: TrackScore, looks: int, weight: float) -> Course | ModelError |
             return said
         values += said
     return Course(one.times[chosen], weight * np.asarray(values))
-
-
-def why_not(error: ModelError | CardError) -> str:
-    """Why the tower does not answer, in words."""
-    return "not installed" if error.code == "model.unknown" else error.text
-
-
-def networks_fact(why_no_tower: str) -> Evidence:
-    """Which networks answered, and how to get the large one."""
-    if not why_no_tower:
-        return evidence.fact("Networks that answered", "small network and CLIP tower", "face.swap")
-    return evidence.fact(
-        "Networks that answered",
-        "small network alone",
-        "face.swap",
-        f"The larger CLIP tower ({why_no_tower}) makes fewer mistakes. To use it: unmask models get clip-vit-b16.",
-    )

@@ -13,6 +13,7 @@ from unmask.detectors.image_synthetic.film import examine_film
 from unmask.detectors.image_synthetic.networks import FAMILIES, Opinion, Patches, ask_small, ask_tower
 from unmask.detectors.image_synthetic.views import SIDE, Float, Pixels, bounded
 from unmask.media.image import ImageView
+from unmask.models.tower import networks_fact, why_not
 from unmask.options import Options
 from unmask.report import Evidence, Finding
 from unmask.subject import Subject
@@ -87,8 +88,7 @@ def ask(pixels: Pixels) -> Answer:
     tower = ask_tower(pixels)
     if not isinstance(tower, Opinion):
         family = name_family(small.families)
-        why = "not installed" if tower.code == "model.unknown" else tower.text
-        return Answer(small.score, "small", family, small.distance, small, patches, why)
+        return Answer(small.score, "small", family, small.distance, small, patches, why_not(tower))
     raw = P["weight_tower"] * tower.score + P["weight_small"] * small.score
     return Answer(raw, "tower", name_family(tower.families), tower.distance, small, patches, "")
 
@@ -143,16 +143,4 @@ def _evidence(image: ImageView, pixels: Pixels, answer: Answer) -> list[Evidence
         low="like a photograph",
         high="like a generated picture",
     )
-    return [shown, _network_fact(answer)]
-
-
-def _network_fact(answer: Answer) -> Evidence:
-    if not answer.why_no_tower:
-        return evidence.fact("Networks that answered", "small network and CLIP tower", CARD.id)
-    return evidence.fact(
-        "Networks that answered",
-        "small network alone",
-        CARD.id,
-        f"The larger CLIP tower ({answer.why_no_tower}) makes far fewer mistakes. To use it: "
-        "unmask models get clip-vit-b16.",
-    )
+    return [shown, networks_fact(CARD.id, answer.why_no_tower)]
