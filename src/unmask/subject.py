@@ -106,9 +106,9 @@ class Subject:
     @once
     def speech(self) -> Speech:
         """Where somebody speaks in the sound's first hour. Raises `MediaError`, `ModelError`."""
-        from unmask.voices.speech import RATE, SEARCHED_SECONDS, speech_of
+        from unmask.voices.speech import SEARCHED_SECONDS, speech_of
 
-        return speech_of(self.audio.mono(RATE)[: SEARCHED_SECONDS * RATE])
+        return speech_of(self.audio.sound.first(SEARCHED_SECONDS))
 
     @once
     def faces(self) -> tuple[Face, ...]:

@@ -14,6 +14,7 @@ from unmask.detectors.audio_splice.copies import correlation
 from unmask.detectors.audio_splice.detector import CARD, examine
 from unmask.detectors.audio_splice.hum import find_hum
 from unmask.detectors.audio_splice.traces import bandwidth, bandwidth_story, silent_runs
+from unmask.media.sound import Constant, Sound
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -154,15 +155,15 @@ def test_facts(tmp_path: Path) -> None:
     assert "Digital silence" in titles
     assert "Offset from zero" in titles
     assert raw(finding) == 0
-    runs = silent_runs(np.round(wave[None] * 32767).astype(np.float32), RATE, 0.1)
-    assert runs == [(2.0, 2.5)]
+    constant = Constant()
+    constant.take(np.round(wave[None] * 32767).astype(np.float32))
+    assert silent_runs(constant.runs(2), RATE, 0.1) == [(2.0, 2.5)]
 
 
-def test_sound_beyond_what_is_held_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_beyond_what_is_examined_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_wav(tmp_path / "a.wav", speech(12))
     assert "Examined" not in [e.title for e in look(path).evidence]
-    monkeypatch.setattr("unmask.media.audio.MAX_NATIVE_VALUES", RATE)
-    monkeypatch.setattr("unmask.media.audio.MAX_HELD_SECONDS", 6)
+    monkeypatch.setattr("unmask.media.audio.MAX_SECONDS", 6)
     assert "Examined" in [e.title for e in look(path).evidence]
 
 
@@ -172,13 +173,13 @@ def test_bandwidth_of_an_old_mp3() -> None:
     spectrum = np.fft.rfft(noise)
     spectrum[np.fft.rfftfreq(noise.size, 1 / 44100) > 16000] = 0  # LAME's low-pass at 128 kbit/s is as steep
     narrow = np.fft.irfft(spectrum).astype(np.float32)
-    found = bandwidth(narrow, 44100)
+    found = bandwidth(Sound.of(narrow, 44100))
     assert found is not None
     assert found.cut_off == pytest.approx(16000, abs=400)
     story = bandwidth_story(found.cut_off, found.steepness, 44100, "pcm_s16le")
     assert story is not None
     assert "MP3" in story
-    full = bandwidth(noise.astype(np.float32), 44100)
+    full = bandwidth(Sound.of(noise.astype(np.float32), 44100))
     assert full is not None
     assert bandwidth_story(full.cut_off, full.steepness, 44100, "pcm_s16le") is None
 

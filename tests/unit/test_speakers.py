@@ -11,6 +11,7 @@ import pytest
 from unmask.detectors.voice_synthetic.detector import P
 from unmask.detectors.voice_synthetic.turns import lanes, strength, strongest, whose
 from unmask.detectors.voice_synthetic.windows import Heard, listen, places
+from unmask.media.sound import Sound
 from unmask.subject import Subject
 from unmask.voices.speakers import Rules, Turn, grouped, turns_of
 from unmask.voices.speech import RATE, STEP, Speech
@@ -113,7 +114,7 @@ def test_one_speaker_is_not_named_and_a_short_turn_has_no_value() -> None:
 def test_a_real_voice_said_four_times_is_one_speaker(examples: Path) -> None:
     wave = np.tile(Subject(examples / "voice.flac").audio.mono(RATE), 4)
     speech = spoken([(0.0, wave.size / RATE)], wave.size / RATE)
-    sound = listen(wave, places(speech, 1.0), 100)
+    sound = listen(Sound.of(wave, RATE), places(speech, 1.0), 100)
     assert sound.places.shape == (sound.starts.size, 64)
     assert np.linalg.norm(sound.places, axis=1) == pytest.approx(1, abs=1e-3)
     assert len({t.speaker for t in turns_of(sound.starts, sound.places, speech, RULES)}) == 1

@@ -13,6 +13,7 @@ import pytest
 from unmask.detectors.voice_synthetic import detector, quoted
 from unmask.detectors.voice_synthetic.detector import CARD, P, examine, pooled
 from unmask.detectors.voice_synthetic.windows import Heard, by_second, held_speech, listen, places, strongest_run
+from unmask.media.sound import Sound
 from unmask.options import Options
 from unmask.report import Finding
 from unmask.subject import Subject
@@ -65,7 +66,7 @@ def test_where_no_window_is_full_the_fullest_is_taken() -> None:
 
 def test_too_many_windows_are_thinned_evenly(voice: np.ndarray) -> None:
     starts = np.arange(0.0, 40.0)
-    found = listen(np.tile(voice, 25), starts, 5)
+    found = listen(Sound.of(np.tile(voice, 25), RATE), starts, 5)
     assert found.starts.tolist() == [0.0, 9.0, 19.0, 29.0, 39.0]
     assert found.asked == 40 and found.score.shape == found.distance.shape == (5,)
 
@@ -259,8 +260,9 @@ def test_speech_is_the_same_in_pieces() -> None:
     """What the detector of voice activity reads: each step with the 64 samples before it, silence outside."""
     sound = np.random.default_rng(6).normal(0, 0.1, 40 * 512 + 77).astype(np.float32)
     padded = np.concatenate([np.zeros(64, np.float32), sound, np.zeros(64 * 512, np.float32)])
-    for block in (0, 32):
-        frames = activity._frames(sound, block, np.float32(1))
+    blocks = list(activity._frames(Sound.of(sound, RATE), np.float32(1)))
+    assert len(blocks) == 2
+    for block, frames in enumerate(blocks):
         for i in range(32):
-            start = (block + i) * 512
+            start = (32 * block + i) * 512
             assert np.array_equal(frames[i], padded[start : start + 576])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unmask.media.sound import Sound
 from unmask.subject import Subject
 from unmask.voices.neutral import LEVEL, RATE, band, level, neutral
 from unmask.voices.speech import Cut, cut_segments, speech_of, speech_probability
@@ -57,7 +58,7 @@ def test_short_pauses_do_not_end_a_stretch_and_touching_stretches_are_joined() -
 def test_speech_is_found_where_it_is(examples: Path) -> None:
     voice = Subject(examples / "voice.flac").audio.mono(RATE)
     silence = np.zeros(3 * RATE, np.float32)
-    speech = speech_of(np.concatenate([silence, voice, silence]))
+    speech = speech_of(Sound.of(np.concatenate([silence, voice, silence]), RATE))
     assert speech.seconds > 0.6 * voice.size / RATE
     assert all(2.7 < a < b < 3.3 + voice.size / RATE for a, b in speech.segments)
     assert speech.duration == pytest.approx(6 + voice.size / RATE)
@@ -65,23 +66,24 @@ def test_speech_is_found_where_it_is(examples: Path) -> None:
 
 def test_quiet_speech_is_speech_too(examples: Path) -> None:
     voice = Subject(examples / "voice.flac").audio.mono(RATE)
-    assert speech_of(voice * np.float32(0.01)).seconds == pytest.approx(speech_of(voice).seconds, abs=0.2)
+    quiet, usual = (speech_of(Sound.of(voice * np.float32(gain), RATE)).seconds for gain in (0.01, 1))
+    assert quiet == pytest.approx(usual, abs=0.2)
 
 
 def test_noise_and_tones_are_no_speech() -> None:
     noise = np.random.default_rng(1).normal(0, 0.1, 8 * RATE).astype(np.float32)
     chord = 0.1 * sum(tone(f, 8.0) for f in (220, 277, 330, 440))
-    assert speech_of(noise).seconds < 0.3
-    assert speech_of(np.asarray(chord, np.float32)).seconds < 0.3
+    assert speech_of(Sound.of(noise, RATE)).seconds < 0.3
+    assert speech_of(Sound.of(np.asarray(chord, np.float32), RATE)).seconds < 0.3
 
 
 @pytest.mark.parametrize("samples", [0, 1, 511, 512, 513, 32 * 512 + 7])
 def test_one_probability_for_each_step(samples: int) -> None:
-    assert speech_probability(np.zeros(samples, np.float32)).shape == (-(-samples // 512),)
+    assert speech_probability(Sound.of(np.zeros(samples, np.float32), RATE)).shape == (-(-samples // 512),)
 
 
 def test_the_state_is_carried_from_block_to_block(examples: Path) -> None:
     """Blocks begin at step 32: had the state been forgotten there, a reading that begins earlier would differ."""
     voice = np.tile(Subject(examples / "voice.flac").audio.mono(RATE), 2)[: 60 * 512]
-    whole, later = speech_probability(voice), speech_probability(voice[16 * 512 :])
+    whole, later = speech_probability(Sound.of(voice, RATE)), speech_probability(Sound.of(voice[16 * 512 :], RATE))
     assert float(np.abs(whole[32:40] - later[16:24]).max()) < 0.05

@@ -13,6 +13,7 @@ import pytest
 
 from unmask.cli.main import run_app
 from unmask.errors import ModelError
+from unmask.media.sound import Sound
 from unmask.models import catalogue, get, join, store
 from unmask.models.catalogue import Bundle, Parts
 from unmask.voices import words
@@ -61,7 +62,7 @@ class Fake:
 
 def test_a_stretch_is_heard_with_its_surroundings_and_only_its_own_words_are_quoted() -> None:
     fake = Fake()
-    (quote,) = quotes(tone(20), [(5.0, 8.0)], 60, 9, fake)
+    (quote,) = quotes(Sound.of(tone(20), RATE), [(5.0, 8.0)], 60, 9, fake)
     assert fake.given == [pytest.approx(3 + 2 * CONTEXT)] and fake.limit == 9
     # the piece begins at 3.5 s, so its words begin at 3.5, 4.5, … of the recording; the middle decides
     assert quote == Quote(5.0, 8.0, "w1 w2 w3 w4")
@@ -69,19 +70,19 @@ def test_a_stretch_is_heard_with_its_surroundings_and_only_its_own_words_are_quo
 
 def test_near_stretches_are_heard_together_and_come_in_the_order_of_time() -> None:
     fake = Fake()
-    found = quotes(tone(30), [(10.0, 12.0), (7.0, 8.0)], 60, 9, fake)
+    found = quotes(Sound.of(tone(30), RATE), [(10.0, 12.0), (7.0, 8.0)], 60, 9, fake)
     assert [q.start for q in found] == [7.0, 10.0] and len(fake.given) == 1
 
 
 def test_so_much_is_heard_and_no_more() -> None:
     fake = Fake()
-    quotes(tone(600), [(20.0 * i, 20.0 * i + 12) for i in range(20)], 60, 9, fake)
+    quotes(Sound.of(tone(600), RATE), [(20.0 * i, 20.0 * i + 12) for i in range(20)], 60, 9, fake)
     assert 40 <= sum(fake.given) <= 60
-    quotes(tone(600), [(0.0, 500.0)], 60, 9, fake)
+    quotes(Sound.of(tone(600), RATE), [(0.0, 500.0)], 60, 9, fake)
     assert fake.given == [pytest.approx(LONGEST - CONTEXT)]
-    quotes(tone(2.0), [(0.0, 2.0)], 60, 9, fake)
+    quotes(Sound.of(tone(2.0), RATE), [(0.0, 2.0)], 60, 9, fake)
     assert fake.given == [pytest.approx(2.0)]
-    assert quotes(tone(1.0), [], 60, 9, fake) == []
+    assert quotes(Sound.of(tone(1.0), RATE), [], 60, 9, fake) == []
 
 
 def test_text_is_one_short_clean_line() -> None:
@@ -165,7 +166,7 @@ def test_words_for_real(examples: Path) -> None:
     from unmask.subject import Subject
 
     wave = Subject(examples / "voice.flac").audio.mono(RATE)
-    (quote,) = quotes(wave, [(0.0, wave.size / RATE)], 60, 120, transcribed)
+    (quote,) = quotes(Sound.of(wave, RATE), [(0.0, wave.size / RATE)], 60, 120, transcribed)
     assert len(quote.text.split()) >= 2
 
 

@@ -11,6 +11,7 @@ from unmask.card import Card
 from unmask.detectors.image_synthetic.detector import ask, flat_share
 from unmask.detectors.image_synthetic.views import bounded
 from unmask.detectors.voice_synthetic.windows import SECONDS, held_speech, listen
+from unmask.media.sound import Sound
 from unmask.report import Reason
 from unmask.voices.speech import RATE, speech_of
 
@@ -63,14 +64,15 @@ def ask_voice(card: Card, time: float, wave: NDArray[np.float32]) -> Moment:
     if float(np.abs(wave).max()) < p["silence_level"]:
         return _none(card, time, "voice.silent", "The sound is silent.")
     start = np.array([wave.size / RATE - SECONDS - _MARGIN])
-    speech = speech_of(wave)
+    sound = Sound.of(wave, RATE)
+    speech = speech_of(sound)
     if float(held_speech(speech, start)[0]) < p["least_speech"]:
         return _none(card, time, "voice.no_speech", "Nobody speaks.")
     first = int(start[0] * len(speech.probability) / max(1e-9, speech.duration))
     clear = float((speech.probability[first:] >= p["clear_speech"]).mean())
     if clear < p["least_clear_share"]:
         return _none(card, time, "voice.not_clear", "What sounds like speech is not clear.")
-    heard = listen(wave, start, 1)
+    heard = listen(sound, start, 1)
     if float(heard.distance[0]) > p["drift_limit"]:
         return _none(card, time, "drift.unlike_training", "The voice is unlike all that the network knows.")
     return Moment(card.id, time, float(heard.score[0]))

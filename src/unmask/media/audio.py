@@ -1,4 +1,4 @@
-"""Sound: one decode, several views. Works for audio files and for the sound of films.
+"""Sound tracks, of audio files and of films: read in blocks, and long ones anew each time, so that none is held whole.
 
 Decoded values are exact: integer samples are divided by their full scale and nothing else, so digital
 silence stays zero and repeated values stay repeated.
@@ -6,37 +6,51 @@ silence stays zero and repeated values stay repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from unmask.errors import DamagedMedia, UnsupportedMedia
-from unmask.evidence import plot
 from unmask.lazy import once
 from unmask.media.container import DEMUXERS, duration_of, explain, open_container, sound_stream, tags
-from unmask.report import Evidence
+from unmask.media.sound import Constant, Sound, Span, Wave, joined, level_of
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from unmask.subject import Subject
 
-# Samples of all channels held at the file's own rate: 256 MB, 11 minutes of 48 kHz stereo.
-MAX_NATIVE_VALUES = 64_000_000
-# The sound of a film shares its memory with the pictures: 96 MB, four minutes of 48 kHz stereo.
-MAX_FILM_VALUES = 24_000_000
-# What `AudioView.mono` holds of a track that is longer than its own samples may be: the first hour.
-MAX_HELD_SECONDS = 3600
+# So much of a track is examined, from its start.
+MAX_SECONDS = 3600
+# Samples at 16 kHz that are held, ten minutes (38 MB); a longer track is decoded for each reading.
+MAX_HELD = 9_600_000
+# Samples of all channels that are held as decoded: half a minute of 48 kHz stereo (12 MB).
+MAX_KEPT_VALUES = 3_000_000
+# Shorter stretches of one constant value are not noted.
+CONSTANT_SECONDS = 0.01
+RATE = 16000
 MAX_CHANNELS = 8
 MAX_RATE = 768_000
 _BLOCK_SECONDS = 10.0
 _SCALE = {"u8": 128.0, "s16": 32768.0, "s32": 2147483648.0, "s64": 9223372036854775808.0}
 
-Wave = NDArray[np.float32]
+
+@dataclass(frozen=True)
+class Survey:
+    """What one reading of a track tells: ``samples`` of each channel that are examined; ``complete``: False where a
+    limit of length ended the reading; ``constant``: [first, last) samples of stretches in which all channels hold one
+    value; ``offset``: the largest mean of a channel; ``sound``: at `RATE`.
+    """
+
+    samples: int
+    complete: bool
+    constant: tuple[Span, ...]
+    offset: float
+    sound: Sound
 
 
 class AudioView:
@@ -66,8 +80,7 @@ class AudioView:
             self._tags = tags(container, stream)
         self._check()
         self.damaged: list[float] = []
-        self.complete = True
-        self._resampled: dict[int, Wave] = {}
+        self._kept: list[Wave] | None = None
 
     def _open(self) -> Any:
         if self.container not in DEMUXERS:
@@ -90,64 +103,87 @@ class AudioView:
     @property
     def duration(self) -> float:
         """Seconds: declared, or decoded where the container declares nothing."""
-        return self.declared_duration if self.declared_duration is not None else self.native.shape[1] / self.rate
+        return self.declared_duration if self.declared_duration is not None else self.survey.samples / self.rate
 
     @once
-    def native(self) -> Wave:
-        """(channels, n) float32 at ``rate``, full scale 1.0; (channels, 0) where the track holds no sample.
-
-        Damaged stretches are left out; ``damaged`` lists their times (seconds). ``complete`` is False where the
-        length limit or `MAX_NATIVE_VALUES` (of a film `MAX_FILM_VALUES`) stopped the decoding; `mono` still covers the
-        first hour then.
+    def survey(self) -> Survey:
+        """Length, level, constant stretches, and the sound at 16 kHz: one decode.
 
         Raises:
             DamagedMedia: not one sample of a damaged track can be decoded.
         """
-        most = MAX_FILM_VALUES if self._subject.kind == "video" else MAX_NATIVE_VALUES
-        limit = min(self._limit_samples, most // self.channels)
-        declared = int((self.declared_duration or 60.0) * self.rate) + self.rate
-        out = np.empty((self.channels, max(1, min(declared, limit))), np.float32)
-        used = 0
-        for block in self.blocks():
-            take = min(block.shape[1], limit - used)
-            if used + take > out.shape[1]:
-                out = _grown(out, used, min(limit, max(2 * out.shape[1], used + take)))
-            out[:, used : used + take] = block[:, :take]
-            used += take
-            if take < block.shape[1]:
-                self.complete = False
-                break
-        return out[:, :used]
+        heard, shelf = _Heard(self.channels), _Shelf(MAX_HELD)
+        blocks = self._resampled(map(heard.take, self.blocks()), RATE)
+        level = level_of(map(shelf.take, blocks), RATE)
+        if shelf.blocks is None:
+            sound = Sound(RATE, level.size, lambda: self.resampled(RATE), level)
+        else:
+            wave = joined(shelf.blocks, level.size)
+            sound = Sound(RATE, level.size, lambda: (wave,), level)
+        return Survey(
+            samples=heard.samples,
+            complete=heard.samples < self._limit_samples,
+            constant=tuple(heard.constant.runs(max(2, int(CONSTANT_SECONDS * self.rate)))),
+            offset=heard.offset,
+            sound=sound,
+        )
+
+    @property
+    def sound(self) -> Sound:
+        """The mean of all channels at 16 kHz, the first hour at most, in one reading or many. Raises as `survey`."""
+        return self.survey.sound
+
+    @property
+    def own(self) -> Sound:
+        """`sound` at the track's own rate. Raises as `survey`."""
+        return Sound(self.rate, self.survey.samples, lambda: self.resampled(self.rate))
+
+    @property
+    def complete(self) -> bool:
+        """False where the limit of length or `MAX_SECONDS` ended the reading. Raises as `survey`."""
+        return self.survey.complete
 
     @property
     def _limit_samples(self) -> int:
-        return int(self._subject.options.limits.duration_seconds * self.rate)
+        return int(min(self._subject.options.limits.duration_seconds, MAX_SECONDS) * self.rate)
 
     def blocks(self) -> Iterator[Wave]:
-        """Stream the track as (channels, n) float32 blocks of about ten seconds; nothing is kept.
+        """Stream the examined part of the track as (channels, n) float32 blocks of about ten seconds, full scale 1.0.
+
+        Damaged stretches are left out; ``damaged`` lists their times (seconds) after a whole reading. Blocks may be
+        shared: change a copy.
 
         Raises:
             DamagedMedia: not one sample of a damaged track can be decoded.
         """
+        if self._kept is not None:
+            yield from self._kept
+            return
+        shelf = _Shelf(MAX_KEPT_VALUES)
+        yield from map(shelf.take, self._decoded())
+        self._kept = shelf.blocks
+
+    def _decoded(self) -> Iterator[Wave]:
         pending: list[Wave] = []
         held = total = 0
         size = int(_BLOCK_SECONDS * self.rate)
-        for part in self._frames():
-            pending.append(part)
-            held += part.shape[1]
+        damaged: list[float] = []
+        for wave in self._frames(damaged):
+            pending.append(wave[:, : self._limit_samples - total - held])
+            held += pending[-1].shape[1]
             if held >= size:
                 yield _block(pending)
                 total, held, pending = total + held, 0, []
-            if total >= self._limit_samples:
-                return
+            if total + held >= self._limit_samples:
+                break
         if held:
             yield _block(pending)
-        elif not total and self.damaged:
+        elif not total and damaged:
             raise DamagedMedia("media.damaged", "The sound cannot be decoded: the file is damaged. Get it again.")
+        self.damaged = damaged
 
-    def _frames(self) -> Iterator[Wave]:
+    def _frames(self, damaged: list[float]) -> Iterator[Wave]:
         """Every decoded frame, brought to this track's channels and rate; damaged packets are noted and skipped."""
-        self.damaged = []
         with self._open() as container:
             stream = _stream(container)
             position = 0.0
@@ -161,7 +197,7 @@ class AudioView:
                 except av.error.EOFError:
                     return
                 except (av.error.InvalidDataError, ValueError):
-                    self.damaged.append(round(position, 3))
+                    damaged.append(round(position, 3))
                     continue
                 except av.error.FFmpegError as error:
                     raise explain(error) from error
@@ -181,48 +217,37 @@ class AudioView:
             wave = np.ascontiguousarray(soxr.resample(wave.T, frame.sample_rate, self.rate).T, np.float32)
         return wave
 
-    def mono(self, rate: int = 16000) -> Wave:
-        """(n,) float32: the mean of all channels at ``rate`` Hz (soxr, high quality); kept for each rate.
+    def mono(self, rate: int = RATE) -> Wave:
+        """(n,) float32: the mean of all channels at ``rate`` Hz (soxr, high quality), the first hour at most.
 
-        Of a track that is not `complete` the first hour.
-
-        Raises:
-            DamagedMedia: as `native`.
+        All at once, an hour at 16 kHz is 230 MB: `sound` serves for more than a short track. Raises as `survey`.
         """
-        if rate not in self._resampled:
-            self._resampled[rate] = self._mono(rate)
-        return self._resampled[rate]
+        if rate == RATE:
+            return self.sound.head(self.sound.size)
+        return joined(self.resampled(rate), -(-self.survey.samples * rate // self.rate))
 
-    def _mono(self, rate: int) -> Wave:
+    def resampled(self, rate: int) -> Iterator[Wave]:
+        """`mono` in blocks; the same samples, since the resampler's state runs on from one to the next."""
+        return self._resampled(self.blocks(), rate)
+
+    def _resampled(self, blocks: Iterable[Wave], rate: int) -> Iterator[Wave]:
         import soxr
 
-        native = self.native
-        if self.complete:
-            if native.shape[1] == 0:
-                return np.zeros(0, np.float32)
-            mixed = native[0] if self.channels == 1 else native.mean(axis=0)
-            return mixed if rate == self.rate else np.asarray(soxr.resample(mixed, self.rate, rate), np.float32)
+        mixed = (block[0] if self.channels == 1 else block.mean(axis=0) for block in blocks)
+        if rate == self.rate:
+            yield from mixed
+            return
         stream = soxr.ResampleStream(self.rate, rate, 1, dtype="float32")
-        out, used = np.empty(MAX_HELD_SECONDS * rate, np.float32), 0
-        for block in self._mixed():
-            part = stream.resample_chunk(block, last=not block.size)[: out.size - used]
-            out[used : used + part.size] = part
-            used += part.size
-            if used == out.size:
-                break
-        return out[:used]
-
-    def _mixed(self) -> Iterator[Wave]:
-        """`blocks` of all channels' mean, and an empty one at the end."""
-        yield from (np.ascontiguousarray(block.mean(axis=0)) for block in self.blocks())
-        yield np.zeros(0, np.float32)
+        for block in mixed:
+            yield np.asarray(stream.resample_chunk(np.ascontiguousarray(block)), np.float32)
+        yield np.asarray(stream.resample_chunk(np.zeros(0, np.float32), last=True), np.float32)
 
     @property
     def missing_seconds(self) -> float:
         """How much of the declared length could not be decoded (0 where all is there or nothing was declared)."""
         if self.declared_duration is None or not self.complete:
             return 0.0
-        return max(0.0, float(self.declared_duration - self.native.shape[1] / self.rate))
+        return max(0.0, float(self.declared_duration - self.survey.samples / self.rate))
 
     def facts(self) -> dict[str, JsonValue]:
         """What the container says, for `SubjectInfo.facts`."""
@@ -236,22 +261,43 @@ class AudioView:
             found["audio_bit_rate"] = self.bit_rate
         return found | {f"audio_{k.lower()}": v for k, v in self._tags.items()}
 
-    def envelope(self, points: int = 1000) -> tuple[NDArray[np.float64], Wave, Wave]:
-        """Times in seconds, smallest and largest sample of up to ``points`` equal stretches (mono, 16 kHz)."""
-        wave = self.mono()
-        if not wave.size:
-            return np.zeros(0), np.zeros(0, np.float32), np.zeros(0, np.float32)
-        starts = np.unique(np.linspace(0, wave.size, min(points, wave.size), endpoint=False).astype(np.int64))
-        return starts / 16000.0, np.minimum.reduceat(wave, starts), np.maximum.reduceat(wave, starts)
+
+class _Heard:
+    """What is noted of a track while it is read."""
+
+    def __init__(self, channels: int) -> None:
+        self.samples = 0
+        self.constant = Constant()
+        self._totals = np.zeros(channels)
+
+    def take(self, block: Wave) -> Wave:
+        """The next block, handed on."""
+        self.samples += block.shape[1]
+        self.constant.take(block)
+        self._totals += block.sum(axis=1, dtype=np.float64)
+        return block
+
+    @property
+    def offset(self) -> float:
+        """The largest mean of a channel."""
+        return float(np.abs(self._totals).max()) / max(1, self.samples)
 
 
-def waveform(view: AudioView, points: int = 1000) -> Evidence:
-    """The sound's outline as a plot: lowest and highest sample over time."""
-    times, low, high = view.envelope(min(points, 600))  # more points would be thinned, and a thinned low is wrong
-    series = [("highest", high.tolist()), ("lowest", low.tolist())]
-    return plot(
-        "Waveform", "The sound's outline over time.", times.tolist(), series, "seconds", "level (1 = full scale)"
-    )
+class _Shelf:
+    """Keeps blocks while they are small together."""
+
+    def __init__(self, most: int) -> None:
+        self.blocks: list[Wave] | None = []
+        self._left = most
+
+    def take(self, block: Wave) -> Wave:
+        """The next block, handed on; ``blocks`` is None from the one on with which they are too many."""
+        self._left -= block.size
+        if self._left < 0:
+            self.blocks = None
+        elif self.blocks is not None:
+            self.blocks.append(block)
+        return block
 
 
 def _stream(container: Any) -> Any:

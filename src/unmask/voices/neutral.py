@@ -18,7 +18,8 @@ Wave = NDArray[np.float32]
 
 _BAND = signal.butter(6, [90, 7400], "bandpass", fs=RATE, output="sos")
 _SHORTEST = 100
-_MARGIN = RATE // 2
+MARGIN = RATE // 2
+"""Samples on either side that `band_at` looks at."""
 
 
 def band(wave: Wave) -> Wave:
@@ -31,7 +32,7 @@ def band(wave: Wave) -> Wave:
 def band_at(wave: Wave, first: int, size: int, offset: float) -> Wave:
     """``size`` samples from ``first`` of what `band` gives, without filtering the rest.
 
-    The filter forgets at e^-146 a second, so what lies further than `_MARGIN` away does not count.
+    The filter forgets at e^-146 a second, so what lies further than `MARGIN` away does not count.
 
     Args:
         wave: (samples,) at 16 kHz, the whole recording.
@@ -39,8 +40,8 @@ def band_at(wave: Wave, first: int, size: int, offset: float) -> Wave:
         size: how many; fewer come back at the end of the recording.
         offset: the recording's mean, which `band` takes out.
     """
-    start = max(0, first - _MARGIN)
-    piece = wave[start : first + size + _MARGIN]
+    start = max(0, first - MARGIN)
+    piece = wave[start : first + size + MARGIN]
     if piece.size <= _SHORTEST:
         return np.asarray(piece[first - start :][:size], np.float32)
     limited = signal.sosfiltfilt(_BAND, piece - np.float32(offset))

@@ -6,11 +6,13 @@ Stretches are cut with a hysteresis: speech begins above one probability and end
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.media.sound import Sound, Wave
 from unmask.models.runtime import open_model
 
 MODEL = "silero-vad-1"
@@ -25,8 +27,6 @@ _CONTEXT = 64
 _BLOCK = 32  # decisions of one inference
 _STATE = (1, 1, 128)
 _LOUD = 0.1  # the loudest tenth of a second is brought to this root mean square
-
-Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -58,52 +58,50 @@ class Speech:
         return float(sum(end - start for start, end in self.segments))
 
 
-def speech_of(wave: Wave, cut: Cut | None = None) -> Speech:
-    """Find speech in (samples,) at 16 kHz.
+def speech_of(sound: Sound, cut: Cut | None = None) -> Speech:
+    """Find speech in sound at 16 kHz.
 
     Raises:
         ModelError: the model is missing, altered, or gives other numbers on this machine.
+        DamagedMedia: the sound cannot be decoded.
     """
-    probability = speech_probability(wave)
-    return Speech(probability, cut_segments(probability, wave.size / RATE, cut or Cut()), wave.size / RATE)
+    probability = speech_probability(sound)
+    return Speech(probability, cut_segments(probability, sound.seconds, cut or Cut()), sound.seconds)
 
 
-def speech_probability(wave: Wave) -> NDArray[np.float32]:
+def speech_probability(sound: Sound) -> NDArray[np.float32]:
     """(n,) probabilities of speech, one for each 512 samples; the last stretch is filled up with silence.
 
     Raises:
-        ModelError: as `speech_of`.
+        As `speech_of`.
     """
-    steps = -(-wave.size // STEP)
+    steps = -(-sound.size // STEP)
     if not steps:
         return np.zeros(0, np.float32)
-    model, gain = open_model(MODEL), _gain(wave)
+    model, gain = open_model(MODEL), _gain(sound.level.power)
     h = c = np.zeros(_STATE, np.float32)
     out = []
-    for first in range(0, steps, _BLOCK):
-        answer = model.run({"input": _frames(wave, first, gain), "h": h, "c": c})
+    for frames in _frames(sound, gain):
+        answer = model.run({"input": frames, "h": h, "c": c})
         h, c = answer["hn"], answer["cn"]
         out.append(answer["speech_probs"])
     return np.concatenate(out)[:steps]
 
 
-def _frames(wave: Wave, first: int, gain: np.float32) -> Wave:
-    """(`_BLOCK`, context and step) samples of the decisions from ``first`` on; silence before and after the sound."""
-    start, end = first * STEP - _CONTEXT, (first + _BLOCK) * STEP
-    piece = np.zeros(end - start, np.float32)
-    inside = wave[max(0, start) : end]
-    piece[max(0, -start) : max(0, -start) + inside.size] = inside * gain
-    return np.lib.stride_tricks.sliding_window_view(piece, _CONTEXT + STEP)[::STEP]
+def _frames(sound: Sound, gain: np.float32) -> Iterator[Wave]:
+    """(`_BLOCK`, context and step) samples of so many decisions; silence before and after the sound."""
+    missing = _CONTEXT
+    for piece in sound.pieces(_BLOCK * STEP, before=_CONTEXT):
+        filled = np.zeros(_CONTEXT + _BLOCK * STEP, np.float32)
+        filled[missing : missing + piece.size] = piece * gain
+        missing = 0
+        yield np.lib.stride_tricks.sliding_window_view(filled, _CONTEXT + STEP)[::STEP]
 
 
-def _gain(wave: Wave) -> np.float32:
+def _gain(power: Wave) -> np.float32:
     """What brings quiet recordings to an ordinary level, judged by their loudest parts; near silence is left alone."""
-    size = RATE // 10
-    if wave.size < size:
+    if not power.size:
         return np.float32(1)
-    blocks = wave[: wave.size // size * size].reshape(-1, size)
-    # einsum squares and sums without a copy of the whole recording.
-    power = np.einsum("ij,ij->i", blocks, blocks) / np.float32(size)
     loud = float(np.percentile(np.sqrt(power), 95))
     return np.float32(_LOUD / loud) if loud > 1e-4 else np.float32(1)
 

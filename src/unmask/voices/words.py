@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unmask.errors import ModelError
+from unmask.media.sound import Sound, Wave
 from unmask.models.store import check_files, find_model, has_model
 from unmask.models.uses import note_use
 
@@ -34,7 +34,6 @@ MOST_CHARACTERS = 400
 _MOST_BYTES = 1_000_000
 _SLACK = 0.15
 
-Wave = NDArray[np.float32]
 Stretch = tuple[float, float]
 
 
@@ -72,12 +71,12 @@ def transcriber() -> Transcriber | None:
 
 
 def quotes(
-    wave: Wave, stretches: Sequence[Stretch], most_seconds: float, limit: float, transcribe: Transcriber
+    sound: Sound, stretches: Sequence[Stretch], most_seconds: float, limit: float, transcribe: Transcriber
 ) -> list[Quote]:
-    """The words spoken in stretches of (samples,) at 16 kHz, in the order of time.
+    """The words spoken in stretches of sound at 16 kHz, in the order of time.
 
     Args:
-        wave: the recording.
+        sound: the recording.
         stretches: (start, end) in seconds, the most important first: where their sum with its context passes
             ``most_seconds``, the later ones get no quote, and the last that fits is cut.
         most_seconds: of sound that the recogniser is given.
@@ -88,10 +87,10 @@ def quotes(
         WordsError: it gave no answer.
     """
     chosen = _chosen(stretches, most_seconds)
-    pieces = _pieces(chosen, wave.size / RATE)
+    pieces = _pieces(chosen, sound.seconds)
     if not pieces:
         return []
-    answers = transcribe([wave[round(a * RATE) : round(b * RATE)] for a, b in pieces], limit)
+    answers = transcribe(list(sound.cuts((round(a * RATE), round(b * RATE)) for a, b in pieces)), limit)
     words = [
         Word(first + w.start, first + w.end, w.text)
         for (first, _), found in zip(pieces, answers, strict=True)

@@ -20,6 +20,7 @@ from unmask.detectors.video_lipsync.prepare import Prepared, prepared
 from unmask.detectors.video_lipsync.sound import RATE, STEPS
 from unmask.films.closeup import CloseLook
 from unmask.media.sniff import Sniffed
+from unmask.media.sound import Sound
 from unmask.subject import Subject
 from unmask_lab.errors import LabError
 from unmask_lab.evaluate import metrics
@@ -101,14 +102,10 @@ class Lips:
 
 
 @dataclass(frozen=True)
-class _Sound:
-    """A sound that is handed out as it is."""
+class _Track:
+    """Stands for a film's sound track."""
 
-    wave: NDArray[np.float32]
-
-    def mono(self, rate: int) -> NDArray[np.float32]:
-        """The sound at `RATE`."""
-        return self.wave if rate == RATE else np.zeros(0, np.float32)
+    sound: Sound
 
 
 @dataclass(frozen=True)
@@ -117,7 +114,7 @@ class _Moved:
 
     path: Path
     sniffed: Sniffed
-    audio: _Sound
+    audio: _Track
 
 
 def speakers(folder: Path, looks: Path) -> Iterator[Speaker]:
@@ -197,7 +194,7 @@ def _moved(one: Speaker, look: CloseLook, milliseconds: float, p: Mapping[str, f
         moved[late:] = wave[: wave.size - late]
     else:
         moved[:late] = wave[-late:]
-    return prepared(cast(Subject, _Moved(one.path, subject.sniffed, _Sound(moved))), look, p)
+    return prepared(cast(Subject, _Moved(one.path, subject.sniffed, _Track(Sound.of(moved, RATE)))), look, p)
 
 
 def _shifted(

@@ -19,6 +19,7 @@ WINDOW = 1024
 CONTEXT = 8
 _BANDS = np.geomspace(150, 7000, 17)
 _BLOCK = 256
+_PRODUCTS = 6_000_000  # values of one matrix product (24 MB): fewer rows at a time where the sound is long
 _KEPT = 60
 _CHECK = 4096  # samples of one waveform check, 0.26 s
 
@@ -47,7 +48,8 @@ def patches(wave: Wave) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     stacked -= stacked.mean(axis=1, keepdims=True)
     stacked -= stacked.mean(axis=0, keepdims=True)
     norm = np.sqrt((stacked**2).sum(axis=1, keepdims=True))
-    return stacked / np.maximum(norm, 1e-3), level[:n]
+    stacked /= np.maximum(norm, 1e-3)
+    return stacked, level[:n]
 
 
 def _bands(wave: Wave) -> NDArray[np.float32]:
@@ -91,9 +93,10 @@ def _candidates(
     """The most similar pairs of patches at least ``copy_min_gap`` apart, best first."""
     gap = int(p["copy_min_gap"] * RATE / HOP)
     best: list[tuple[float, int, int]] = []
-    vectors = vectors * active[:, None]
-    for start in range(0, queries.size, _BLOCK):
-        rows = queries[start : start + _BLOCK]
+    vectors *= active[:, None]
+    block = max(16, min(_BLOCK, _PRODUCTS // len(vectors)))
+    for start in range(0, queries.size, block):
+        rows = queries[start : start + block]
         begin = int(rows[0]) + gap
         if begin >= len(vectors):
             break

@@ -16,13 +16,13 @@ from unmask.detectors.audio_splice.traces import (
     bandwidth_story,
     loudness_blocks,
     mute_edges,
-    offset_from_zero,
     silent_runs,
 )
 from unmask.detectors.audio_splice.width import Width, follow_width
 from unmask.errors import UnsupportedMedia
 from unmask.evidence import fact, plot, segments
 from unmask.media.audio import AudioView
+from unmask.media.sound import Sound
 from unmask.options import Options
 from unmask.report import Evidence, Finding
 from unmask.subject import Subject
@@ -73,31 +73,30 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001
         if error.code == "media.no_sound":
             return CARD.not_applicable("audio.none", "There is no sound in this file.")
         raise
-    wave = audio.mono(RATE)
-    if wave.size < CARD.min_seconds * RATE:
-        seconds = wave.size / RATE
-        return CARD.declined("audio.too_short", f"The sound lasts {seconds:.1f} s; at least two seconds are needed.")
-    if max(float(wave.max()), -float(wave.min())) < P["silence_level"]:
+    sound = audio.sound
+    if sound.seconds < CARD.min_seconds:
+        text = f"The sound lasts {sound.seconds:.1f} s; at least two seconds are needed."
+        return CARD.declined("audio.too_short", text)
+    if sound.level.peak < P["silence_level"]:
         return CARD.declined("audio.silent", "The recording is silent.")
-    heard = _listen(audio, wave)
-    own = audio.mono(audio.rate) if audio.complete else wave
-    spectrum = bandwidth(own, audio.rate if audio.complete else RATE)
-    evidence = [*_evidence(heard, wave), *_facts(heard, audio, spectrum, wave)]
+    heard = _listen(audio)
+    evidence = [*_evidence(heard, sound), *_facts(heard, audio, bandwidth(audio.own))]
     return CARD.ok(*_reason(heard), raw_score=_raw(heard), evidence=evidence)
 
 
-def _listen(audio: AudioView, wave: np.ndarray) -> _Heard:
-    copies = find_copies(wave[: int(P["copy_max_seconds"] * RATE)], P)
+def _listen(audio: AudioView) -> _Heard:
+    sound = audio.sound
+    copies = find_copies(sound.head(int(P["copy_max_seconds"] * RATE)), P)
     strong = [c for c in copies if c.match >= P["copy_match"]]
-    loops = strong if _loops(strong, copies, wave.size / RATE) else []
-    silent = silent_runs(audio.native, audio.rate, P["silent_min_seconds"])
+    loops = strong if _loops(strong, copies, sound.seconds) else []
+    silent = silent_runs(audio.survey.constant, audio.rate, P["silent_min_seconds"])
     return _Heard(
         copies=[c for c in strong if c not in loops],
         loops=loops,
         hum=find_hum(audio.mono(HUM_RATE), P),
-        width=follow_width(wave, P),
+        width=follow_width(sound, P),
         adaptive=audio.codec.startswith(ADAPTIVE_CODECS),
-        mutes=mute_edges(silent, audio.native, audio.rate, P),
+        mutes=mute_edges(silent, audio.blocks(), audio.rate, P),
         silent=silent,
     )
 
@@ -158,7 +157,7 @@ def _reason(heard: _Heard) -> tuple[str, str]:
     return "audio.no_join", "No copied stretch, no break of hum and no change of bandwidth was found."
 
 
-def _evidence(heard: _Heard, wave: np.ndarray) -> list[Evidence]:
+def _evidence(heard: _Heard, sound: Sound) -> list[Evidence]:
     out: list[Evidence] = []
     if heard.copies:
         items = []
@@ -177,7 +176,7 @@ def _evidence(heard: _Heard, wave: np.ndarray) -> list[Evidence]:
     if heard.width is not None and heard.width_joins:
         out += _width_evidence(heard.width)
     if heard.copies or heard.hum_breaks or heard.width_joins:
-        out.append(_level_plot(heard, wave))
+        out.append(_level_plot(heard, sound))
     return out
 
 
@@ -211,8 +210,8 @@ def _hum_plot(hum: Hum) -> Evidence:
     )
 
 
-def _level_plot(heard: _Heard, wave: np.ndarray) -> Evidence:
-    levels = loudness_blocks(wave, RATE)
+def _level_plot(heard: _Heard, sound: Sound) -> Evidence:
+    levels = loudness_blocks(sound)
     marks = [(c.second, "copy") for c in heard.copies] + [(t, "hum") for t, _ in heard.hum_breaks]
     marks += [(t, "bandwidth") for t in heard.width_joins]
     times = (np.arange(levels.size) * 0.05).tolist()
@@ -220,16 +219,17 @@ def _level_plot(heard: _Heard, wave: np.ndarray) -> Evidence:
     return plot("Level over time", text, times, [("level", levels.tolist())], "seconds", "dB of full scale", marks)
 
 
-def _facts(heard: _Heard, audio: AudioView, spectrum: Bandwidth | None, wave: np.ndarray) -> list[Evidence]:
+def _facts(heard: _Heard, audio: AudioView, spectrum: Bandwidth | None) -> list[Evidence]:
     out: list[Evidence] = []
+    seconds = audio.sound.seconds
     if spectrum is not None:
         story = bandwidth_story(spectrum.cut_off, spectrum.steepness, audio.rate, audio.codec) or ""
         out.append(fact("Bandwidth", f"{spectrum.cut_off / 1000:.1f} kHz", "long-term spectrum", story))
-    inner = [(a, b) for a, b in heard.silent if a > 0.05 and b < wave.size / RATE - 0.05]
+    inner = [(a, b) for a, b in heard.silent if a > 0.05 and b < seconds - 0.05]
     if inner:
         text = "Noise gates, editors, codecs and pauses in calls write exact zeros; a microphone does not."
         out.append(segments("Digital silence", text, [(a, b, "exactly constant samples") for a, b in inner]))
-    offset = offset_from_zero(audio.native)
+    offset = audio.survey.offset
     if offset > 0.005:
         out.append(fact("Offset from zero", f"{offset:.1%} of full scale", "samples", "Cheap converters cause this."))
     if heard.hum is not None:
@@ -246,10 +246,10 @@ def _facts(heard: _Heard, audio: AudioView, spectrum: Bandwidth | None, wave: np
     if audio.missing_seconds > 0.5:
         text = "The file ends earlier than it says; it may be cut off."
         out.append(fact("Missing", f"{audio.missing_seconds:.1f} s", "declared and decoded length", text))
-    if not audio.complete and audio.duration - wave.size / RATE > 1:
-        text = "Of a recording this long no more of the sound is held. Cut the rest off and examine it by itself."
-        out.append(fact("Examined", f"{wave.size / RATE / 60:.0f} minutes from the start", "limits", text))
-    if wave.size > P["copy_max_seconds"] * RATE:
+    if not audio.complete and audio.duration - seconds > 1:
+        text = "Of a recording this long no more of the sound is examined. Cut the rest off and examine it by itself."
+        out.append(fact("Examined", f"{seconds / 60:.0f} minutes from the start", "limits", text))
+    if seconds > P["copy_max_seconds"]:
         text = "Copied stretches were searched in this first part only."
         out.append(fact("Examined for copies", f"{P['copy_max_seconds'] / 60:.0f} minutes", "limits", text))
     return out

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.media.sound import Wave
+
 RATE = 1000
 LINES = (50.0, 60.0, 100.0, 120.0)
 _HOP = 20
 _WINDOW = 500
-
-Wave = NDArray[np.float32]
+# A long recording is taken in parts, so that complex numbers of all of it never stand in memory.
+_PART = 1 << 16
+_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,42 @@ def _follow(wave: Wave, line: float, p: Mapping[str, float]) -> Hum | None:
 def _peak(wave: Wave, line: float) -> float:
     """The strongest frequency within 0.4 Hz of the nominal one."""
     size = 1 << int(np.ceil(np.log2(max(wave.size, 16 * RATE))))
-    spectrum = np.abs(np.fft.rfft(wave * np.hanning(wave.size), size))
-    f = np.fft.rfftfreq(size, 1 / RATE)
-    near = np.flatnonzero(np.abs(f - line) <= 0.4)
-    return float(f[near[spectrum[near].argmax()]])
+    step = 1.0 / (size * (1 / RATE))
+    near = np.arange(int((line - 0.5) / step), int((line + 0.5) / step) + 2)
+    near = near[np.abs(near * step - line) <= 0.4]
+    return float(near[np.abs(_spectrum(wave, size, near)).argmax()] * step)
+
+
+def _spectrum(wave: Wave, size: int, near: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """Neighbouring lines of the Fourier transform of the wave under a Hann window, filled up to ``size``.
+
+    Every ``count``-th sample is transformed by itself; the lines that are wanted are their sum, each turned by its
+    delay (decimation in time, Cooley and Tukey 1965).
+    """
+    count = max(1, size // _PART)
+    whole = size // count
+    index = near % whole
+    mirrored = index > whole // 2
+    found = np.zeros(near.size, np.complex128)
+    for first in range(count):
+        at = np.arange(first, wave.size, count)
+        window = 0.5 + 0.5 * np.cos(np.pi * (1 - wave.size + 2 * at) / max(1, wave.size - 1))
+        lines = np.fft.rfft(wave[first::count] * window, whole)[np.where(mirrored, whole - index, index)]
+        found += np.where(mirrored, lines.conj(), lines) * np.exp(-2j * np.pi * first * near / size)
+    return found
 
 
 def _demodulate(wave: Wave, frequency: float) -> NDArray[np.complex128]:
     """(m,) complex amplitude of one frequency every `_HOP` samples, seen through a half-second window."""
-    t = np.arange(wave.size) / RATE
     window = np.hanning(_WINDOW)
-    base = wave * np.exp(-2j * np.pi * frequency * t)
-    # Only every hop is wanted, so the plain sum is cheaper than a convolution (and than importing scipy.signal).
-    views = np.lib.stride_tricks.sliding_window_view(base, _WINDOW)[::_HOP]
-    return np.asarray(views @ (window / window.sum()), np.complex128)
+    window /= window.sum()
+    out = []
+    for first in range(0, wave.size - _WINDOW + 1, _ROWS * _HOP):
+        last = min(wave.size, first + _ROWS * _HOP + _WINDOW - _HOP)
+        base = wave[first:last] * np.exp(-2j * np.pi * frequency * (np.arange(first, last) / RATE))
+        # Only every hop is wanted, so the plain sum is cheaper than a convolution (and than importing scipy.signal).
+        out.append(np.lib.stride_tricks.sliding_window_view(base, _WINDOW)[::_HOP] @ window)
+    return np.asarray(np.concatenate(out), np.complex128)
 
 
 def _breaks(
@@ -109,7 +134,9 @@ def _lines(
     x = np.arange(size) - 0.5 * (size - 1)
     level = windows.mean(axis=1)
     slope = windows @ (x / (x @ x))
-    spread = np.maximum((windows - level[:, None]).var(axis=1) - slope**2 * (x @ x) / size, 0.0)
+    parts = range(0, len(windows), _ROWS)
+    rough = np.concatenate([(windows[i : i + _ROWS] - level[i : i + _ROWS, None]).var(axis=1) for i in parts])
+    spread = np.maximum(rough - slope**2 * (x @ x) / size, 0.0)
     return level, slope, np.sqrt(spread)
 
 

@@ -5,26 +5,21 @@ None of them is a sign by itself: noise gates, editors, codecs and cheap convert
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Wave = NDArray[np.float32]
+from unmask.media.sound import Sound, Span, Wave, cuts
+
+_LOUDNESS_BLOCKS = 200
 
 
-def silent_runs(native: Wave, rate: int, min_seconds: float) -> list[tuple[float, float]]:
-    """(start, end) seconds of stretches in which all channels hold one and the same value.
-
-    ``native``: (channels, n) at ``rate`` Hz, as the file stores it.
-    """
-    if native.shape[1] < 2:
-        return []
-    same = np.all(native[:, 1:] == native[:, :-1], axis=0)
-    edges = np.flatnonzero(np.diff(np.r_[0, same.view(np.int8), 0]))
+def silent_runs(constant: Iterable[Span], rate: int, min_seconds: float) -> list[tuple[float, float]]:
+    """(start, end) seconds of the longer ones of the stretches [first, last) of samples that hold one value."""
     shortest = max(2, int(min_seconds * rate))
-    return [(a / rate, (b + 1) / rate) for a, b in edges.reshape(-1, 2).tolist() if b - a >= shortest]
+    return [(a / rate, b / rate) for a, b in constant if b - a > shortest]
 
 
 @dataclass(frozen=True)
@@ -39,16 +34,18 @@ class Bandwidth:
     levels: NDArray[np.float64]
 
 
-def bandwidth(wave: Wave, rate: int, max_blocks: int = 600) -> Bandwidth | None:
-    """Effective bandwidth of (n,) mono sound at its own rate; None below a quarter second or in silence.
+def bandwidth(sound: Sound, max_blocks: int = 600) -> Bandwidth | None:
+    """Effective bandwidth of sound at its own rate; None below a quarter second or in silence.
 
     At most ``max_blocks`` blocks, evenly spread, are looked at; quiet ones do not count.
     """
-    size = 2048
-    if wave.size < max(size, rate // 4):
+    size, rate = 2048, sound.rate
+    if sound.size < max(size, rate // 4):
         return None
-    starts = np.unique(np.linspace(0, wave.size - size, max_blocks).astype(np.int64))
-    blocks = np.stack([wave[s : s + size] for s in starts]) * np.hanning(size).astype(np.float32)
+    starts = np.unique(np.linspace(0, sound.size - size, max_blocks).astype(np.int64)).tolist()
+    # Copies, so that what they are cut from can go.
+    blocks = np.stack([wave.copy() for wave in sound.cuts((s, s + size) for s in starts)])
+    blocks *= np.hanning(size).astype(np.float32)
     power = np.abs(np.fft.rfft(blocks, axis=1)) ** 2
     loud = power.sum(axis=1)
     if loud.max(initial=0) < 1e-6:
@@ -83,27 +80,31 @@ def bandwidth_story(cut_off: float, steepness: float, rate: int, codec: str) -> 
     return f"The sound ends at {cut_off / 1000:.1f} kHz although the file could hold {rate / 2000:.1f} kHz."
 
 
-def offset_from_zero(native: Wave) -> float:
-    """Largest mean value of a channel, 1.0 is full scale."""
-    return float(np.abs(native.mean(axis=1)).max(initial=0.0)) if native.shape[1] else 0.0
-
-
-def loudness_blocks(wave: Wave, rate: int, seconds: float = 0.05) -> NDArray[np.float64]:
+def loudness_blocks(sound: Sound, seconds: float = 0.05) -> NDArray[np.float64]:
     """(n,) level in dB of full scale of consecutive blocks."""
-    size = max(1, int(seconds * rate))
-    blocks = wave[: wave.size // size * size].reshape(-1, size)
-    # einsum squares and sums in double precision without a copy of the whole recording.
-    power = np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64) / size
-    return np.asarray(10 * np.log10(power + 1e-12), np.float64)
+    size = max(1, int(seconds * sound.rate))
+    power = [np.zeros(0)]
+    for piece in sound.pieces(_LOUDNESS_BLOCKS * size):
+        blocks = piece[: piece.size // size * size].reshape(-1, size)
+        # einsum squares and sums in double precision without a copy of the sound.
+        power.append(np.einsum("ij,ij->i", blocks, blocks, dtype=np.float64) / size)
+    return np.asarray(10 * np.log10(np.concatenate(power) + 1e-12), np.float64)
 
 
-def mute_edges(runs: list[tuple[float, float]], native: Wave, rate: int, p: Mapping[str, float]) -> list[float]:
-    """Times at which sound is cut hard into or out of digital silence: loud within 5 ms of the edge."""
+def mute_edges(
+    runs: Sequence[tuple[float, float]], blocks: Iterable[Wave], rate: int, p: Mapping[str, float]
+) -> list[float]:
+    """Times at which sound is cut hard into or out of digital silence: loud within 5 ms of the edge.
+
+    ``blocks``: (channels, n) at ``rate`` Hz, as the file stores them; read only where there are ``runs``.
+    """
+    if not runs:
+        return []
     reach = max(2, int(0.005 * rate))
-    out: list[float] = []
-    for start, end in runs:
-        first, last = round(start * rate), round(end * rate)
-        for at, near in ((start, native[:, max(0, first - reach) : first]), (end, native[:, last : last + reach])):
-            if near.shape[1] >= reach and float(np.sqrt(np.mean(near**2))) > p["mute_edge_level"]:
-                out.append(at)
-    return out
+    places = sorted([(round(a * rate) - reach, a) for a, _ in runs] + [(round(b * rate), b) for _, b in runs])
+    near = cuts(blocks, [(max(0, first), first + reach) for first, _ in places])
+    return sorted(
+        at
+        for (first, at), part in zip(places, near, strict=True)
+        if first >= 0 and part.shape[1] >= reach and float(np.sqrt(np.mean(part**2))) > p["mute_edge_level"]
+    )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.media.sound import Sound, Wave
+
 RATE = 16000
 _SIZE = 1024
 _HOP = 256
@@ -19,7 +21,7 @@ _GROUP = 8  # FFT bins in a band: 125 Hz
 _SIDE = 32  # frames looked at together: half a second
 _STEP = 8
 
-Wave = NDArray[np.float32]
+_FRAMES = 2048  # frames of one Fourier transform
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,11 @@ class Width:
     high: float
 
 
-def follow_width(wave: Wave, p: Mapping[str, float]) -> Width | None:
-    """Follow the upper limit of (n,) mono sound at 16 kHz; None below two seconds."""
-    if wave.size < 2 * RATE:
+def follow_width(sound: Sound, p: Mapping[str, float]) -> Width | None:
+    """Follow the upper limit of sound at 16 kHz; None below two seconds."""
+    if sound.size < 2 * RATE:
         return None
-    limit = _limits(_levels(wave), p)
+    limit = _limits(_levels(sound), p)
     times = (np.arange(limit.size) * _STEP + 0.5 * _SIDE) * _HOP / RATE
     known = limit[np.isfinite(limit)]
     if known.size < 2 * _SIDE // _STEP:
@@ -51,19 +53,34 @@ def follow_width(wave: Wave, p: Mapping[str, float]) -> Width | None:
     return Width(times, limit, _joins(times, limit, 2 ** (0.5 * (low + high)), p), 2.0**low, 2.0**high)
 
 
-def _levels(wave: Wave) -> NDArray[np.float32]:
+def _levels(sound: Sound) -> NDArray[np.float32]:
     """(n, 64) loud-moment level of each 125-Hz band over half a second, every `_STEP` frames, dB."""
-    frames = np.lib.stride_tricks.sliding_window_view(wave, _SIZE)[::_HOP]
-    window = np.hanning(_SIZE).astype(np.float32)
-    out = np.empty((len(frames), _SIZE // 2 // _GROUP), np.float32)
-    for start in range(0, len(frames), 2048):
-        spectrum = np.fft.rfft(frames[start : start + 2048] * window, axis=1)[:, : _SIZE // 2]
-        power = (spectrum.real**2 + spectrum.imag**2).reshape(len(spectrum), -1, _GROUP).mean(axis=2)
-        out[start : start + 2048] = 10 * np.log10(power / 150 + 1e-11)
-    views = np.lib.stride_tricks.sliding_window_view(out, _SIDE, axis=0)[::_STEP] if len(out) > _SIDE else out.T[None]
-    rank = int(0.8 * views.shape[2])
-    tops = [np.partition(views[i : i + 512], rank, axis=2)[:, :, rank] for i in range(0, len(views), 512)]
+    tops = []
+    rest = np.zeros((0, _SIZE // 2 // _GROUP), np.float32)
+    for piece in sound.pieces(_FRAMES * _HOP, after=_SIZE - _HOP):
+        if piece.size < _SIZE:
+            break
+        frames = np.concatenate([rest, _decibels(piece)])
+        if len(frames) >= _SIDE:
+            tops += _tops(np.lib.stride_tricks.sliding_window_view(frames, _SIDE, axis=0)[::_STEP])
+            # The next stretch begins a step after the last one's beginning.
+            frames = frames[((len(frames) - _SIDE) // _STEP + 1) * _STEP :]
+        rest = frames
     return np.concatenate(tops)
+
+
+def _decibels(wave: Wave) -> NDArray[np.float32]:
+    """(n, 64) level of each band, a row for each `_HOP` samples."""
+    frames = np.lib.stride_tricks.sliding_window_view(wave, _SIZE)[::_HOP]
+    spectrum = np.fft.rfft(frames * np.hanning(_SIZE).astype(np.float32), axis=1)[:, : _SIZE // 2]
+    power = (spectrum.real**2 + spectrum.imag**2).reshape(len(spectrum), -1, _GROUP).mean(axis=2)
+    return np.asarray(10 * np.log10(power / 150 + 1e-11), np.float32)
+
+
+def _tops(views: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The level of each (stretch, band, frame) that a fifth of its frames exceeds."""
+    rank = int(0.8 * _SIDE)
+    return [np.partition(views[i : i + 512], rank, axis=2)[:, :, rank] for i in range(0, len(views), 512)]
 
 
 def _limits(levels: NDArray[np.float32], p: Mapping[str, float]) -> NDArray[np.float64]:

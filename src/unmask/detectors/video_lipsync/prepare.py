@@ -39,17 +39,18 @@ def prepared(subject: Subject, look: CloseLook, p: Mapping[str, float]) -> Prepa
         MediaError: the sound cannot be decoded.
     """
     begun = sound_start(subject)
-    wave = subject.audio.mono(RATE)
+    heard = subject.audio.sound
     around = p["sound_around"]
     # Whole steps of the sound's own clock, so that a row of the sound is a row of the mouth.
     low = max(0, int((look.times[0] - begun - around) * STEPS))
-    high = min(wave.size * STEPS // RATE, int((look.times[-1] - begun + around) * STEPS))
+    high = min(heard.size * STEPS // RATE, int((look.times[-1] - begun + around) * STEPS))
     start = max(low, int(np.ceil((look.times[0] - begun) * STEPS)))
     end = min(high, int((look.times[-1] - begun) * STEPS))
     if end - start < p["far_seconds"] * STEPS or not look.seen.any():
         return None
     hop = RATE // STEPS
-    sound = bands(wave[low * hop : high * hop], p)[: high - low]
+    (wave,) = heard.cuts([(low * hop, high * hop)])
+    sound = bands(wave, p)[: high - low]
     clock = begun + np.arange(start, end) / STEPS
     lips = band_passed(_at(look.times, measures(look.mesh), clock), p)
     sound = even(band_passed(sound, p))

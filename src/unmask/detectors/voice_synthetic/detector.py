@@ -30,27 +30,26 @@ def examine(subject: Subject, options: Options) -> Finding:
         MediaError: the sound cannot be decoded. ModelError: a model cannot be used on this machine.
     """
     try:
-        wave = subject.audio.mono(RATE)[: SEARCHED_SECONDS * RATE]
+        sound = subject.audio.sound.first(SEARCHED_SECONDS)
     except UnsupportedMedia as error:
         if error.code == "media.no_sound":
             return CARD.not_applicable("audio.none", "There is no sound in this file.")
         raise
-    seconds = wave.size / RATE
-    if seconds < CARD.min_seconds:
+    if sound.seconds < CARD.min_seconds:
         return CARD.declined(
             "voice.too_short",
-            f"The sound lasts {seconds:.1f} s; at least {CARD.min_seconds:.1f} s of speech are needed.",
+            f"The sound lasts {sound.seconds:.1f} s; at least {CARD.min_seconds:.1f} s of speech are needed.",
         )
-    if max(float(wave.max()), -float(wave.min())) < P["silence_level"]:
+    if sound.level.peak < P["silence_level"]:
         return CARD.declined("voice.silent", "The recording is silent.")
     speech = subject.speech
     refusal = _not_speech(speech)
     if refusal:
         return CARD.declined(*refusal)
-    heard = listen(wave, places(speech, P["least_speech"]), int(P["most_windows"]))
+    heard = listen(sound, places(speech, P["least_speech"]), int(P["most_windows"]))
     found = turns(heard, speech, P)
     finding = _answer(heard, speech, found, subject.audio.duration)
-    words = quoted(wave, _suspicious(heard, speech, finding), P, options)
+    words = quoted(sound, _suspicious(heard, speech, finding), P, options)
     return finding.model_copy(update={"evidence": (*finding.evidence, *words)}) if words else finding
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from unmask.evidence import fact, segments
+from unmask.media.sound import Sound
 from unmask.options import Options
 from unmask.report import Evidence
-from unmask.voices.words import Stretch, Transcriber, Wave, WordsError, quotes, transcriber
+from unmask.voices.words import Stretch, Transcriber, WordsError, quotes, transcriber
 
 TITLE = "Words spoken"
 HOW = "pip install 'unmask-media[words]' and unmask models get whisper-base"
 
 
 def quoted(
-    wave: Wave,
+    sound: Sound,
     stretches: Sequence[Stretch],
     parameters: Mapping[str, float],
     options: Options,
@@ -23,7 +24,7 @@ def quoted(
     """What is said in suspicious stretches (seconds, the gravest first); nothing where there is none.
 
     Args:
-        wave: (samples,) at 16 kHz.
+        sound: at 16 kHz.
         stretches: where the voice sounds like a machine's.
         parameters: of the card: ``words_seconds`` of sound at most, ``words_limit`` seconds by the clock.
         options: a recogniser may take a fifth of the time that a subject may.
@@ -37,7 +38,7 @@ def quoted(
         return [fact(TITLE, "not read", "extra [words], not installed", text)]
     limit = min(parameters["words_limit"], options.limits.wall_seconds / 5)
     try:
-        found = quotes(wave, stretches, parameters["words_seconds"], limit, recogniser)
+        found = quotes(sound, stretches, parameters["words_seconds"], limit, recogniser)
     except WordsError as error:
         return [fact(TITLE, "not read", "extra [words]", str(error))]
     items = [(q.start, q.end, f"“{q.text}”" if q.text else "no words were recognised") for q in found]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.media.sound import Sound, Wave
 from unmask.models.runtime import open_model
-from unmask.voices.neutral import RATE, band_at, level
+from unmask.voices.neutral import MARGIN, RATE, band_at, level
 from unmask.voices.speakers import placed
 from unmask.voices.speech import Speech
 
@@ -17,7 +19,6 @@ SECONDS = 2.0
 HOP = 1.0
 SIZE = int(SECONDS * RATE)
 
-Wave = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 
 
@@ -55,30 +56,37 @@ def held_speech(speech: Speech, starts: Numbers) -> Numbers:
     return np.asarray(np.interp(starts + SECONDS, times, total) - np.interp(starts, times, total))
 
 
-def listen(wave: Wave, starts: Numbers, most: int) -> Heard:
-    """Ask the network about the windows at ``starts`` of (samples,) at 16 kHz; ``most`` of them, evenly spaced.
+def listen(sound: Sound, starts: Numbers, most: int) -> Heard:
+    """Ask the network about the windows at ``starts`` of sound at 16 kHz; ``most`` of them, evenly spaced.
 
     Raises:
         ModelError: the model is missing, altered, or gives other numbers on this machine.
+        DamagedMedia: the sound cannot be decoded.
     """
     chosen = starts
     if starts.size > most:
         chosen = starts[np.linspace(0, starts.size - 1, most).astype(np.int64)]
     model = open_model(MODEL)
-    offset = float(wave.mean(dtype=np.float64)) if wave.size else 0.0
-    answers = [model.run({"wave": level(_window(wave, start, offset))[None]}) for start in chosen]
+    score, distance, where = [], [], []
+    for window in _windows(sound, [round(start * RATE) for start in chosen.tolist()]):
+        answer = model.run({"wave": level(window)[None]})
+        score.append(float(answer["score"][0]))
+        distance.append(float(answer["distance"][0]))
+        where.append(placed(answer["layers"]))
     return Heard(
         starts=np.asarray(chosen, np.float64),
-        score=np.asarray([float(a["score"][0]) for a in answers]),
-        distance=np.asarray([float(a["distance"][0]) for a in answers]),
+        score=np.asarray(score),
+        distance=np.asarray(distance),
         asked=int(starts.size),
-        places=placed(np.concatenate([a["layers"] for a in answers])),
+        places=np.concatenate(where),
     )
 
 
-def _window(wave: Wave, start: float, offset: float) -> Wave:
-    """Two seconds from ``start`` in the network's band; a recording that is shorter is repeated, as in training."""
-    return np.resize(band_at(wave, round(start * RATE), SIZE, offset), SIZE)
+def _windows(sound: Sound, firsts: list[int]) -> Iterator[Wave]:
+    """Two seconds from each sample in the network's band; a recording that is shorter is repeated, as in training."""
+    parts = sound.cuts((first - MARGIN, first + SIZE + MARGIN) for first in firsts)
+    for first, part in zip(firsts, parts, strict=True):
+        yield np.resize(band_at(part, min(first, MARGIN), SIZE, sound.level.mean), SIZE)
 
 
 def by_second(heard: Heard) -> tuple[Numbers, Numbers]:

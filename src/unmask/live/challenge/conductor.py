@@ -19,6 +19,7 @@ from unmask.live.challenge.voice import Voice
 from unmask.live.events import ChallengeEvent
 from unmask.live.looks import Seen, SeenFace, largest
 from unmask.live.settings import Challenging
+from unmask.media import sound as media_sound
 from unmask.report import Reason
 from unmask.voices.speech import RATE, STEP, speech_probability
 
@@ -176,7 +177,7 @@ class Conductor:
         wave, _ = self._sound(now - self._begun)
         if not wave.size:
             return None
-        probability = np.asarray(speech_probability(wave), np.float64)
+        probability = np.asarray(speech_probability(media_sound.Sound.of(wave, RATE)), np.float64)
         times = now - wave.size / RATE + (np.arange(probability.size) + 0.5) * STEP / RATE
         return Voice(times, probability)
 
