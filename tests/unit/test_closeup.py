@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from faces_made import Picture, scene
 from test_films import film
 
-from unmask.films.closeup import CROP_SIDE, SECONDS, window
+from unmask.films.closeup import CROP_SIDE, SECONDS, Follower, _together, close_looks, window
 from unmask.films.people import FaceTrack
+from unmask.media.video import VideoView
 
 
 def track(start: float, end: float) -> FaceTrack:
@@ -57,3 +59,29 @@ def test_a_face_that_goes_is_lost_and_found_again(tmp_path: Path) -> None:
 def test_small_faces_and_no_faces_give_nothing(tmp_path: Path) -> None:
     assert film(tmp_path / "a.mp4", [scene()] * 20).close_looks == ()
     assert film(tmp_path / "b.mp4", [scene((100, 100, 40))] * 20).close_looks == ()
+
+
+def test_two_faces_are_followed_in_one_pass_as_each_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [scene((60 + i, 60, 180), (350 - i, 120, 160)) for i in range(60)]
+    subject = film(tmp_path / "a.mp4", pictures, 30)
+    people, passes = subject.people, []
+    frames = VideoView.frames
+
+    def counted(video: VideoView, *given: object, **named: object) -> object:
+        passes.append(named["start"])
+        return frames(video, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(VideoView, "frames", counted)
+    both = close_looks(subject.video, people)
+    assert len(both) == 2 and len(passes) == 1
+    for look in both:
+        one = next(track for track in people.tracks if track.face == look.track)
+        (alone,) = close_looks(subject.video, replace(people, tracks=(one,)))
+        for name in ("times", "mesh", "presence", "crops"):
+            assert np.array_equal(getattr(look, name), getattr(alone, name), equal_nan=True), name
+
+
+def test_stretches_that_are_apart_are_not_decoded_together() -> None:
+    far, near, other = (Follower(track(0.0, 60.0), *span, 1) for span in ((50.0, 58.0), (2.0, 10.0), (9.0, 12.0)))
+    assert _together([far, near, other]) == [[near, other], [far]]
+    assert [near.wants(time) for time in (1.0, 2.0, 10.0, 10.5)] == [False, True, True, False]

@@ -11,7 +11,8 @@ import pytest
 from media_made import pan
 
 from unmask.films.picked import frames_on_the_way, picked
-from unmask.media.video import Frame, VideoView
+from unmask.films.plan import spread
+from unmask.media.video import HELD_FRAMES, Frame, VideoView
 from unmask.subject import Subject
 
 PICTURES = pan(120)
@@ -101,3 +102,27 @@ def test_another_picture_than_the_pass_saw_is_not_taken(tmp_path: Path) -> None:
     video.small_frames.luma[50] ^= 1
     assert [f is not None for f in video.frames_at([20, 50, 80])] == [True, False, True]
     assert not list(picked(video, indexes()))
+
+
+def test_the_first_pass_holds_frames_that_are_spread_over_the_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = film(tmp_path / "a.mp4")
+    wanted = spread(video.small_frames, HELD_FRAMES)
+    expected = by_one_pass(video, wanted)
+    again = video._decode
+    monkeypatch.setattr(video, "_decode", lambda *_: pytest.fail("decoded once more"))
+    found = list(picked(video, wanted))
+    assert [f.index for f in found] == wanted.tolist()
+    assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(found, expected, strict=True))
+    monkeypatch.setattr(video, "_decode", again)
+    assert video.held(int(wanted[0])) is None, "a frame is given away once"
+    assert [f.index for f in picked(video, wanted)] == wanted.tolist()
+
+
+def test_large_frames_are_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unmask.media.video.HELD_BYTES", 8 * PICTURES[0].shape[0] * PICTURES[0].shape[1])
+    video = film(tmp_path / "a.mp4")
+    wanted = spread(video.small_frames, HELD_FRAMES)
+    assert video.held(int(wanted[0])) is None
+    assert [f.index for f in picked(video, wanted)] == wanted.tolist()

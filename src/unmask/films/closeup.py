@@ -6,7 +6,7 @@ decoded again, every frame (at most `MOST_RATE` a second), and the mesh is carri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,39 @@ def close_looks(video: VideoView, people: People, speech: Stretches = ()) -> tup
         MediaError: the film cannot be decoded. ModelError: a model cannot be used on this machine.
     """
     ranked = sorted(people.tracks, key=_weight, reverse=True)
-    looks = (_look(video, track, speech) for track in ranked[:MOST_LOOKS] if _usable(track))
+    every = _every(video)
+    followers = [Follower(track, *window(track, speech), every) for track in ranked[:MOST_LOOKS] if _usable(track)]
+    unit = min(1.0, MOST_SIDE / max(video.width, video.height))
+    for together in _together(followers):
+        _watch(video, together, unit)
+    looks = (one.look(unit) for one in followers)
     return tuple(look for look in looks if look is not None)
+
+
+def _together(followers: Sequence[Follower]) -> list[list[Follower]]:
+    """Those whose stretches overlap, so that no frame is decoded and converted for each of them anew."""
+    groups: list[list[Follower]] = []
+    for one in sorted(followers, key=lambda one: one.start):
+        if groups and one.start <= max(other.end for other in groups[-1]):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
+
+
+def _watch(video: VideoView, together: Sequence[Follower], unit: float) -> None:
+    """Show the followers the frames from the first one's start to the last one's end."""
+    takers: list[Follower] = []
+
+    def wanted(time: float) -> bool:
+        takers[:] = [one for one in together if one.wants(time)]
+        return bool(takers)
+
+    start, end = min(one.start for one in together), max(one.end for one in together)
+    side = MOST_SIDE if unit < 1 else 0
+    for frame in video.frames(side, rgb=True, start=start, end=end, upright=True, wanted=wanted):
+        for one in takers:
+            one.see(frame.time, frame.pixels, unit)
 
 
 def _usable(track: FaceTrack) -> bool:
@@ -106,19 +137,6 @@ def window(track: FaceTrack, speech: Stretches) -> tuple[float, float]:
     return start, start + length
 
 
-def _look(video: VideoView, track: FaceTrack, speech: Stretches) -> CloseLook | None:
-    start, end = window(track, speech)
-    unit = min(1.0, MOST_SIDE / max(video.width, video.height))
-    seen = list(_follow(video, track, start, end, unit))
-    if len(seen) < 2:
-        return None
-    times, meshes, presence, crops = (np.array(part) for part in zip(*seen, strict=True))
-    widths = np.ptp(meshes[:, :, 0], axis=1)
-    if not np.isfinite(widths).any():
-        return None
-    return CloseLook(track.face, times, meshes, presence, crops, float(np.nanmedian(widths)), unit)
-
-
 def _every(video: VideoView) -> int:
     times = video.small_frames.times
     steps = np.diff(times)
@@ -126,26 +144,53 @@ def _every(video: VideoView) -> int:
     return max(1, int(np.ceil(rate / MOST_RATE)))
 
 
-def _follow(
-    video: VideoView, track: FaceTrack, start: float, end: float, unit: float
-) -> Iterator[tuple[float, NDArray[np.float32], np.float32, NDArray[np.uint8]]]:
-    """Each frame's (time, mesh, presence, crop)."""
-    lost = (np.full((POINTS, 3), np.nan, np.float32), np.float32(0), np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8))
-    last: NDArray[np.float32] | None = None
-    every, misses = _every(video), 0
-    side = MOST_SIDE if unit < 1 else 0
-    for count, frame in enumerate(video.frames(side, rgb=True, start=start, end=end, upright=True)):
-        if count % every:
-            continue
-        if last is None and misses % _SEARCH_EVERY == 0:
-            last = _find(frame.pixels, _expected(track, frame.time, unit))
-        found = _carry(frame.pixels, last)
+class Follower:
+    """Carries the mesh of one face from frame to frame.
+
+    Args:
+        track: whose.
+        start: seconds.
+        end: seconds.
+        every: one frame in so many is looked at.
+    """
+
+    def __init__(self, track: FaceTrack, start: float, end: float, every: int) -> None:
+        self.track, self.start, self.end = track, start, end
+        self._every = every
+        self._count = self._misses = 0
+        self._last: NDArray[np.float32] | None = None
+        self._seen: list[tuple[float, NDArray[np.float32], np.float32, NDArray[np.uint8]]] = []
+
+    def wants(self, time: float) -> bool:
+        """Whether the next frame is one of those that are looked at; asked of each frame once."""
+        if not self.start <= time <= self.end:
+            return False
+        self._count += 1
+        return (self._count - 1) % self._every == 0
+
+    def see(self, time: float, rgb: NDArray[np.uint8], unit: float) -> None:
+        """Take a frame in."""
+        if self._last is None and self._misses % _SEARCH_EVERY == 0:
+            self._last = _find(rgb, _expected(self.track, time, unit))
+        found = _carry(rgb, self._last)
         if found is None:
-            misses, last = misses + 1, None
-            yield frame.time, *lost
+            self._misses, self._last = self._misses + 1, None
+            lost = np.full((POINTS, 3), np.nan, np.float32), np.zeros((CROP_SIDE, CROP_SIDE, 3), np.uint8)
+            self._seen.append((time, lost[0], np.float32(0), lost[1]))
         else:
-            last, misses = found[0], 0
-            yield frame.time, found[0], np.float32(found[1]), aligned(frame.pixels, found[0])
+            self._last, self._misses = found[0], 0
+            self._seen.append((time, found[0], np.float32(found[1]), aligned(rgb, found[0])))
+
+    def look(self, unit: float) -> CloseLook | None:
+        """What was seen, which is given away; None where that is nothing."""
+        seen, self._seen = self._seen, []
+        if len(seen) < 2:
+            return None
+        times, meshes, presence, crops = (np.array(part) for part in zip(*seen, strict=True))
+        widths = np.ptp(meshes[:, :, 0], axis=1)
+        if not np.isfinite(widths).any():
+            return None
+        return CloseLook(self.track.face, times, meshes, presence, crops, float(np.nanmedian(widths)), unit)
 
 
 def _expected(track: FaceTrack, time: float, unit: float) -> Box:

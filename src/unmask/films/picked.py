@@ -1,4 +1,6 @@
-"""Single frames of a film at their full size, by the cheaper of two ways: one pass, or from key frame to key frame."""
+"""Single frames of a film at their full size, by the cheapest of three ways: held by the first pass, searched from key
+frame to key frame, or by another pass.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,18 @@ WORTH = 0.7
 def picked(video: VideoView, indexes: NDArray[np.int64]) -> Iterator[Frame]:
     """The upright RGB frames of these indexes (rising), as `VideoView.frames` gives them.
 
-    Few frames of a film with key frames here and there are searched for; where that does not give the very frames that
-    the pass over the whole film saw, and where many are wanted, the film is decoded from its beginning.
+    Frames that the first pass held are given away. Few frames of a film with key frames here and there are searched
+    for; where that does not give the very frames that the pass over the whole film saw, and where many are wanted, the
+    film is decoded from its beginning.
 
     Raises:
         MediaError: the film cannot be decoded.
     """
     left = [int(i) for i in indexes]
-    if left and frames_on_the_way(video, indexes) <= WORTH * (left[-1] + 1):
+    while left and (held := video.held(left[0])) is not None:
+        left.pop(0)
+        yield held
+    if left and frames_on_the_way(video, np.asarray(left, np.int64)) <= WORTH * (left[-1] + 1):
         for frame in video.frames_at(tuple(left)):
             if frame is None:
                 break

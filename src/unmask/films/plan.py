@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.video import SmallFrames
+from unmask.media.video import SmallFrames, middles
 
 PER_SECOND = 3.0
 MOST = 240
@@ -53,5 +53,4 @@ def planned(small: SmallFrames, per_second: float = PER_SECOND, most: int = MOST
 def spread(small: SmallFrames, count: int) -> Indexes:
     """(k,) indexes of at most ``count`` sound frames, in the middle of as many equal parts of the film."""
     usable = np.flatnonzero(~small.corrupt)
-    places = (np.arange(count) + 0.5) / count * usable.size
-    return np.unique(usable[places.astype(np.int64)]).astype(np.int64) if usable.size else usable.astype(np.int64)
+    return np.unique(usable[middles(usable.size, count)]).astype(np.int64) if usable.size else usable.astype(np.int64)

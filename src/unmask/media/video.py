@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -44,6 +44,10 @@ SMALL_BYTES = 96 * 1024**2
 MIN_SMALL_SIDE = 20
 MOST_REACH = 300
 """Frames decoded on the way from a key frame to one that is wanted."""
+
+HELD_FRAMES, HELD_BYTES = 8, 28 * 1024**2
+"""Frames in the middle of so many equal parts of the film are held by the first pass until they are asked for, as long
+as all of them together stay small; eight frames of 1080p do."""
 
 PREVIEW_SIDE = 1280
 PREVIEW_QUALITY = 80
@@ -126,6 +130,7 @@ class VideoView:
         self._subject = subject
         self.container = subject.sniffed.format
         self.damaged: list[float] = []
+        self._held: dict[int, Any] = {}
         with self._open() as container:
             stream = self._stream(container)
             context = stream.codec_context
@@ -212,6 +217,7 @@ class VideoView:
         end: float | None = None,
         upright: bool = False,
         only: frozenset[int] | None = None,
+        wanted: Callable[[float], bool] | None = None,
     ) -> Iterator[Frame]:
         """Stream frames in display order; nothing is kept.
 
@@ -224,6 +230,7 @@ class VideoView:
             end: last second wanted.
             upright: turn frames as a player would.
             only: indexes of the frames wanted, in display order as in `small_frames`; None means all.
+            wanted: asked with the time of each frame that is left, just before it would be converted.
 
         Damaged stretches are skipped and noted in ``damaged``. Stops at ``limits.frames`` and
         ``limits.duration_seconds``.
@@ -241,6 +248,8 @@ class VideoView:
                 if (end is not None and time > end) or (last is not None and index > last):
                     return
                 if index % every or time < start or (only is not None and index not in only):
+                    continue
+                if wanted is not None and not wanted(time):
                     continue
                 pixels = _pixels(frame, max_side, rgb)
                 kind = _PICT_TYPES.get(int(frame.pict_type), "?")
@@ -292,12 +301,18 @@ class VideoView:
                         break
                 yield self._same(frame, index) if at == wanted else None
 
+    def held(self, index: int) -> Frame | None:
+        """The upright RGB frame of this index (as in `small_frames`) where the first pass kept it; given once."""
+        small, frame = self.small_frames, self._held.pop(index, None)
+        return None if frame is None else self._known(frame, index, small)
+
     def _same(self, frame: Any, index: int) -> Frame | None:
         """The decoded frame, if it is the one of this index, bit for bit as the pass over the whole film saw it."""
-        small = self.small_frames
-        seen = small.luma[index]
-        if not np.array_equal(_reduced(_luma(frame), (seen.shape[1], seen.shape[0])), seen):
-            return None
+        seen = self.small_frames.luma[index]
+        same = np.array_equal(_reduced(_luma(frame), (seen.shape[1], seen.shape[0])), seen)
+        return self._known(frame, index, self.small_frames) if same else None
+
+    def _known(self, frame: Any, index: int, small: SmallFrames) -> Frame:
         pixels = self.upright(_pixels(frame, 0, True))
         return Frame(index, float(small.times[index]), pixels, str(small.types[index]), bool(small.corrupt[index]))
 
@@ -359,6 +374,7 @@ class VideoView:
         room = min(SMALL_BYTES // (size[0] * size[1]), self._subject.options.limits.frames)
         # Pages that no frame is written to take no memory.
         luma = np.empty((room, size[1], size[0]), np.uint8)
+        hold = set(middles(len(self.packet_table), HELD_FRAMES).tolist())
         with self._open() as container:
             stream = self._stream(container)
             for index, frame in enumerate(self._decode(container, stream, state)):
@@ -366,6 +382,8 @@ class VideoView:
                     state.complete = False
                     break
                 luma[index] = _reduced(_luma(frame), size)
+                if index in hold and HELD_FRAMES * sum(plane.buffer_size for plane in frame.planes) <= HELD_BYTES:
+                    self._held[index] = frame
                 times.append(self._time(frame, index, stream))
                 types.append(_PICT_TYPES.get(int(frame.pict_type), "?"))
                 corrupt.append(bool(frame.is_corrupt))
@@ -421,6 +439,11 @@ class VideoView:
         }
         found.update({f"video_{k.lower()}": v for k, v in self._tags.items()})
         return {k: v for k, v in found.items() if v is not None and v != ""}
+
+
+def middles(count: int, parts: int) -> NDArray[np.int64]:
+    """(parts,) places (0..count) in the middle of so many equal parts."""
+    return ((np.arange(parts) + 0.5) / parts * count).astype(np.int64)
 
 
 def _row(packet: Any, base: Any) -> tuple[float, float, float, int, int, bool]:
