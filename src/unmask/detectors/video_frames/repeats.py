@@ -121,29 +121,32 @@ def _peaks(votes: NDArray[np.int64]) -> list[int]:
     return [int(v) for v in order if votes[v] >= 2]
 
 
-def _alike(motion: Motion, a: NDArray[np.intp], b: NDArray[np.intp], share: float) -> NDArray[np.bool_]:
-    """Frames that look the same: their difference is small beside the motion at that place."""
-    difference = np.zeros(a.size, np.float32)
-    for part in _parts(a.size, motion.frames.shape[1]):
-        apart = motion.frames[a[part]].astype(np.float32) - motion.frames[b[part]]
-        difference[part] = np.sqrt(np.mean(apart**2, axis=1))
-    return np.asarray(difference < share * np.maximum(motion.energy[a], motion.energy[b]))
-
-
-def _correlation(change: Array, a: NDArray[np.intp], b: NDArray[np.intp]) -> Array:
-    """(n,) of the motion into frames ``a`` and into frames ``b``, -1..1."""
-    out = np.zeros(a.size, np.float32)
-    for part in _parts(a.size, change.shape[1]):
-        out[part] = np.einsum("ij,ij->i", change[a[part]], change[b[part]])
+def _alike(
+    motion: Motion, a: NDArray[np.intp], b: NDArray[np.intp], share: float, asked: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Frames that look the same: their difference is small beside the motion at that place. False where not asked."""
+    out = np.zeros(a.size, np.bool_)
+    where = np.flatnonzero(asked)
+    for part in _parts(where.size, motion.frames.shape[1]):
+        i, j = a[where[part]], b[where[part]]
+        apart = motion.frames[i].astype(np.float32) - motion.frames[j]
+        difference = np.sqrt(np.mean(apart**2, axis=1))
+        out[where[part]] = difference < share * np.maximum(motion.energy[i], motion.energy[j])
     return out
+
+
+def _correlation(change: Array, a: slice, b: slice) -> Array:
+    """(n,) of the motion into frames ``a`` and into frames ``b``, -1..1. Slices, so that nothing is copied."""
+    return np.asarray(np.einsum("ij,ij->i", change[a], change[b]), np.float32)
 
 
 def _runs_forward(
     motion: Motion, moving: NDArray[np.bool_], lag: int, gap: int, p: Mapping[str, float]
 ) -> list[Repeat]:
-    a = np.arange(1, len(moving) - lag)
-    match = _correlation(motion.change, a, a + lag)
-    good = (match > p["repeat_match"]) & _alike(motion, a, a + lag, p["repeat_alike"])
+    n = len(moving)
+    a = np.arange(1, n - lag)
+    match = _correlation(motion.change, np.s_[1 : n - lag], np.s_[1 + lag : n])
+    good = _alike(motion, a, a + lag, p["repeat_alike"], match > p["repeat_match"])
     both = moving[a] & moving[a + lag]
     return [
         Repeat(int(a[s]), int(a[s] + lag), e - s, float(match[s:e].mean()), False)
@@ -158,8 +161,10 @@ def _runs_backward(
     n = len(moving)
     a = np.arange(max(1, total - n + 1), (total - 1) // 2 + 1)
     b = total - a
-    match = -_correlation(motion.change, a, b)
-    good = (match > p["repeat_match"]) & _alike(motion, a, b - 1, p["repeat_alike"])
+    if not a.size:
+        return []
+    match = -_correlation(motion.change, np.s_[a[0] : a[-1] + 1], np.s_[b[0] : b[-1] - 1 : -1])
+    good = _alike(motion, a, b - 1, p["repeat_alike"], match > p["repeat_match"])
     both = moving[a] & moving[b]
     runs = _stretches(good, both, gap, p)
     found = [Repeat(int(a[s]), int(b[e - 1]), e - s, float(match[s:e].mean()), True) for s, e in runs]
