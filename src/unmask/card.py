@@ -93,6 +93,7 @@ class Card(Frozen):
     calibration: Calibration | None = None
     strata: dict[str, Calibration] = Field(default_factory=dict)
     false_alarms: dict[str, FalseAlarms] = Field(default_factory=dict)
+    calibrated_with: str = ""
     trained_on: str = "nothing: no part of it was trained"
     trained_quarters: tuple[int, ...] = ()
     known_misses: tuple[str, ...] = ()

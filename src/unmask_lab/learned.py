@@ -95,6 +95,9 @@ def fit(
     if write:
         write_card(card.folder / "card.toml", fitted, told)
         write_rules(rules, detector, fitted, told)
+        for other in (c for c in find_cards() if c.calibrated_with == detector):
+            write_calibration(other.folder / "card.toml", fitted, told)
+            write_rules(rules, other.id, fitted, told)
     for name, one in fitted.items():
         yield from _lines(f"{detector}/{name}", one, share)
 
@@ -265,7 +268,18 @@ def describe(rows: Sequence[Score]) -> str:
 
 
 def write_card(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
-    """Put calibration, strata, false alarms and the thresholds among the parameters of ``card.toml``."""
+    """Put calibration, strata, thresholds and false alarms by kind into ``card.toml``."""
+    write_calibration(path, fitted, told)
+    body = [
+        "[false_alarms]",
+        "# Share of bona fide files that reach suspicious by this detector alone, copies included.",
+    ]
+    body += [f'"{kind}" = {{ rate = {rate:.4f}, n = {n} }}' for kind, (rate, n) in _worst(fitted).items()]
+    replace_tables(path, "false_alarms", "\n".join(body))
+
+
+def write_calibration(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
+    """Put calibration, strata and the thresholds among the parameters into ``card.toml``."""
     body: list[str] = []
     for name, one in fitted.items():
         body += [
@@ -277,12 +291,7 @@ def write_card(path: Path, fitted: dict[str, Calibrated], told: str) -> None:
             f"n_manipulated = {one.n_manipulated}",
             "",
         ]
-    body += [
-        "[false_alarms]",
-        "# Share of bona fide files that reach suspicious by this detector alone, copies included.",
-    ]
-    body += [f'"{kind}" = {{ rate = {rate:.4f}, n = {n} }}' for kind, (rate, n) in _worst(fitted).items()]
-    replace_tables(path, "calibration|strata|false_alarms", "\n".join(body))
+    replace_tables(path, "calibration|strata", "\n".join(body).rstrip())
     set_parameters(path, parameters(fitted))
     if len(fitted) > 1:
         drop_parameters(path, ("report_above", "drift_limit"))

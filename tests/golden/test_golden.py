@@ -49,7 +49,7 @@ def test_scores_with_the_tower(examples: Path) -> None:
         pytest.skip("clip-vit-b16 is not installed: unmask models get clip-vit-b16")
     if not any(card.id == "image.synthetic" for card in find_cards()):
         pytest.skip("nothing asks the tower yet")
-    compare(measure(examples, ("image.synthetic",)), GOLDEN_TOWER)
+    compare(measure(examples, ("image.synthetic", "video.synthetic")), GOLDEN_TOWER)
 
 
 def compare(found: dict[str, Any], file: Path) -> None:

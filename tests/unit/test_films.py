@@ -11,8 +11,6 @@ from faces_made import Picture, scene
 from media_made import write_film
 
 from unmask.detectors.face_swap.film_evidence import TrackScore
-from unmask.detectors.image_synthetic.detector import CARD as SYNTHETIC
-from unmask.detectors.image_synthetic.film import examine_film
 from unmask.faces.blaze import overlap
 from unmask.faces.detect import detect
 from unmask.faces.face import Face
@@ -153,25 +151,6 @@ def test_a_film_without_faces_and_one_that_is_too_small(tmp_path: Path) -> None:
     assert examine(none, Options()).reason.code == "swap.no_face"
     tiny = film(tmp_path / "b.mp4", [scene(size=(32, 48)) for _ in range(12)])
     assert examine(tiny, Options()).reason.code == "swap.too_small"
-
-
-def test_a_film_is_asked_frame_by_frame(examples: Path) -> None:
-    from unmask.detectors.image_synthetic.detector import examine
-
-    found = examine(Subject(examples / "pan.mp4"), Options())
-    assert found.status == "ok" and found.stratum in ("tower", "small")
-    curve = next(e for e in found.evidence if e.kind == "plot")
-    assert curve.data is not None and len(curve.data["x"]) == int(SYNTHETIC.parameters["film_frames"])  # type: ignore[arg-type]
-    values = curve.data["series"][0]["y"]  # type: ignore[index,call-overload]
-    assert found.raw_score == pytest.approx(float(np.median(values)), abs=1e-3)  # type: ignore[arg-type]
-
-
-def test_black_frames_are_declined(tmp_path: Path) -> None:
-    from unmask.detectors.image_synthetic.detector import examine
-
-    black = film(tmp_path / "a.mp4", [np.zeros((240, 320, 3), np.uint8)] * 12)
-    assert examine(black, Options()).reason.code == "synthetic.flat"
-    assert examine_film(black, SYNTHETIC, lambda _: pytest.fail("asked"), lambda _: False).status == "declined"
 
 
 # Odd films: each gives people, or a reason; never a traceback.

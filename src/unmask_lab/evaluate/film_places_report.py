@@ -18,7 +18,7 @@ from unmask_lab.evaluate.films_report import COMPRESSIONS, GROUPS, LEAST_PEOPLE,
 from unmask_lab.evaluate.metrics import Bools
 
 FACES = GROUPS["all changed faces"]
-ASKED = {"face.swap": FACES, "image.synthetic": FACES, "video.temporal": FACES, "voice.synthetic": ("voice",)}
+ASKED = {"face.swap": FACES, "video.synthetic": FACES, "video.temporal": FACES, "voice.synthetic": ("voice",)}
 """Detectors with a curve, and what the families are called whose changes it could show."""
 
 WAYS: dict[str, tuple[Smoother, bool, float]] = {

@@ -9,7 +9,6 @@ import numpy as np
 
 from unmask import evidence
 from unmask.card import own_card
-from unmask.detectors.image_synthetic.film import examine_film
 from unmask.detectors.image_synthetic.networks import FAMILIES, Opinion, Patches, ask_small, ask_tower
 from unmask.detectors.image_synthetic.views import SIDE, Float, Pixels, bounded
 from unmask.media.image import ImageView
@@ -44,12 +43,6 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     Raises:
         MediaError: the picture cannot be decoded. ModelError: no network can be used on this machine.
     """
-    if subject.kind == "video":
-        return examine_film(subject, CARD, _ask_frame, lambda pixels: flat_share(bounded(pixels)) <= P["most_flat"])
-    return _examine_picture(subject)
-
-
-def _examine_picture(subject: Subject) -> Finding:
     image = subject.image
     if min(image.width, image.height) < CARD.min_side:
         return CARD.declined(
@@ -76,10 +69,6 @@ def _examine_picture(subject: Subject) -> Finding:
     found = answer.raw >= P[f"report_above_{answer.stratum}"]
     code = "synthetic.signs" if found else "synthetic.none"
     return CARD.ok(code, _sentence(answer, found), raw_score=answer.raw, evidence=shown, stratum=answer.stratum)
-
-
-def _ask_frame(pixels: Pixels) -> Answer:
-    return ask(bounded(pixels))
 
 
 def ask(pixels: Pixels) -> Answer:
