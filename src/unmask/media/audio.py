@@ -325,10 +325,7 @@ def _to_float(frame: Any) -> Wave:
 
 def _block(parts: list[Wave]) -> Wave:
     """Frames joined; what is no number becomes silence (checked once a block, since frames are many and small)."""
-    return np.asarray(np.nan_to_num(np.concatenate(parts, axis=1), copy=False, posinf=1.0, neginf=-1.0), np.float32)
-
-
-def _grown(array: Wave, used: int, size: int) -> Wave:
-    bigger = np.empty((array.shape[0], size), np.float32)
-    bigger[:, :used] = array[:, :used]
-    return bigger
+    joint = np.concatenate(parts, axis=1)
+    if np.isfinite(joint).all():
+        return joint
+    return np.asarray(np.nan_to_num(joint, copy=False, posinf=1.0, neginf=-1.0), np.float32)

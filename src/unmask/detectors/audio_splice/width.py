@@ -80,7 +80,8 @@ def _decibels(wave: Wave) -> NDArray[np.float32]:
 def _tops(views: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """The level of each (stretch, band, frame) that a fifth of its frames exceeds."""
     rank = int(0.8 * _SIDE)
-    return [np.partition(views[i : i + 512], rank, axis=2)[:, :, rank] for i in range(0, len(views), 512)]
+    # Copies, so that the sorted frames can go.
+    return [np.partition(views[i : i + 512], rank, axis=2)[:, :, rank].copy() for i in range(0, len(views), 512)]
 
 
 def _limits(levels: NDArray[np.float32], p: Mapping[str, float]) -> NDArray[np.float64]:
