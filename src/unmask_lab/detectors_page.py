@@ -17,8 +17,8 @@ A card has these fields: `id`, `version`, `title`, `question`, `why`, `innocent_
 empty), `licence`, `papers`, `min_side` (px), `max_pixels`, `min_seconds`, `scored`, `labels` (reason code to the least
 label of the verdict), `parameters` (numbers the decision rests on), `calibration` (raw score to log10 likelihood ratio,
 with the material it was fitted on), `strata` (by name, the same for one quality of subject or one model that may
-answer; the finding's `stratum` says which was used), `calibrated_with` (another detector whose raw scores mean the same:
-both have one calibration), `false_alarms` (share of bona fide media by kind on which the detector alone reached
+answer; the finding's `stratum` says which was used), `calibrated_with` (another detector whose raw scores mean the
+same: both have one calibration), `false_alarms` (share of bona fide media by kind on which the detector alone reached
 suspicion), `trained_on`, `trained_quarters` (sources whose SHA-256 modulo 4 it is: trained on, so they calibrate other
 detectors only), `known_misses`.
 """

@@ -43,6 +43,23 @@ def eval_films_apart(
             typer.echo("\n\n".join(blocks) + "\n")
 
 
+@app.command("eval-scenes")
+def eval_scenes(
+    table: Annotated[Path, typer.Argument(help="Out-of-fold scores of image.synthetic, its gallery among them.")],
+    into: Annotated[Path | None, typer.Option(help="Put the table between its markers of this document.")] = None,
+) -> None:
+    """Tell how often films of one to sixteen scenes, some of them generated, reach `suspicious`; nothing is scanned."""
+    from unmask_lab.evaluate import scenes
+    from unmask_lab.evaluate.report import put_tables
+
+    blocks = list(scenes.blocks(table))
+    if into is not None:
+        put_tables(into, blocks, "film-scenes")
+        typer.echo(f"written into {into}", err=True)
+    else:
+        typer.echo("\n\n".join(blocks) + "\n")
+
+
 def _blocks(name: Table, folder: Path, out: Path, looks: Path, rounds: int) -> Iterator[str]:
     from unmask_lab.evaluate import film_faces, film_lips, film_places_report, films
 
