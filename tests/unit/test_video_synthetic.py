@@ -91,6 +91,7 @@ def test_one_generated_scene_among_others_is_found_and_placed(tmp_path: Path) ->
 def test_a_scene_that_does_not_stand_out_far_enough_is_shown_but_no_sign(tmp_path: Path) -> None:
     found = said(shots(tmp_path / "a.mp4", 6), [-2, -1, -3, LEVEL + 0.5, -2, -1])
     assert found.reason.code == "synthetic.none" and found.raw_score is not None and found.raw_score < LEVEL
+    assert "look at it. Of 6 scenes one may" in found.reason.text
     data = marked(found)[0].data
     assert data is not None and not any(s.get("sign") for s in data["segments"])  # type: ignore[union-attr]
 

@@ -101,16 +101,19 @@ def _raws(looks: Looks) -> dict[int, float]:
 
 
 def _sentence(known: Told, looks: Looks, level: float) -> str:
+    high = max(known.scenes, key=lambda one: one[1], default=None)
+    where = f"the scene from {high[0].start:.1f} to {high[0].end:.1f} s" if high else ""
     if known.raw < level:
-        return "The networks see no clear sign that the film or one of its scenes was generated."
-    if known.whole >= level:
+        text = "The networks see no clear sign that the film or one of its scenes was generated."
+        if high is None or high[1] < level:
+            return text
+        return f"{text} They lean that way for {where}: look at it. Of {known.asked} scenes one may reach as much by chance."
+    if known.whole >= level or high is None:
         kind = _family([answer for _, answer in looks.values()])
         return f"The film's frames as a whole resemble generated pictures more than photographs.{kind}"
-    worst = max(known.scenes, key=lambda one: one[1])[0]
-    kind = _family([answer for i, (_, answer) in looks.items() if worst.holds(i)])
+    kind = _family([answer for i, (_, answer) in looks.items() if high[0].holds(i)])
     return (
-        f"The scene from {worst.start:.1f} to {worst.end:.1f} s resembles generated pictures more than photographs; "
-        f"the film as a whole does not.{kind}"
+        f"{where.capitalize()} resembles generated pictures more than photographs; the film as a whole does not.{kind}"
     )
 
 
