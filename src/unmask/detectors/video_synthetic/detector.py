@@ -107,7 +107,8 @@ def _sentence(known: Told, looks: Looks, level: float) -> str:
         text = "The networks see no clear sign that the film or one of its scenes was generated."
         if high is None or high[1] < level:
             return text
-        return f"{text} They lean that way for {where}: look at it. Of {known.asked} scenes one may reach as much by chance."
+        chance = f"Of {known.asked} scenes one may reach as much by chance."
+        return f"{text} They lean that way for {where}: look at it. {chance}"
     if known.whole >= level or high is None:
         kind = _family([answer for _, answer in looks.values()])
         return f"The film's frames as a whole resemble generated pictures more than photographs.{kind}"
