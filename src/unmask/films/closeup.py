@@ -6,6 +6,7 @@ decoded again, every frame (at most `MOST_RATE` a second), and the mesh is carri
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from unmask.faces.align import TEMPLATE, WEIGHTS, similarity, warp
 from unmask.faces.blaze import overlap
 from unmask.faces.detect import detect
 from unmask.faces.mesh import LEFT_EYE, LEFT_SIDE, LIPS, NOSE_TIP, POINTS, RIGHT_EYE, RIGHT_SIDE, lay
+from unmask.films.ahead import ahead
 from unmask.films.people import FaceTrack, People
 from unmask.media.video import VideoView
 
@@ -98,16 +100,21 @@ def _together(followers: Sequence[Follower]) -> list[list[Follower]]:
 
 def _watch(video: VideoView, together: Sequence[Follower], unit: float) -> None:
     """Show the followers the frames from the first one's start to the last one's end."""
-    takers: list[Follower] = []
+    takers: deque[list[Follower]] = deque()
 
     def wanted(time: float) -> bool:
-        takers[:] = [one for one in together if one.wants(time)]
-        return bool(takers)
+        # Asked ahead of what is looked at, in the same order.
+        mine = [one for one in together if one.wants(time)]
+        if mine:
+            takers.append(mine)
+        return bool(mine)
 
     start, end = min(one.start for one in together), max(one.end for one in together)
     side = MOST_SIDE if unit < 1 else 0
-    for frame in video.frames(side, rgb=True, start=start, end=end, upright=True, wanted=wanted):
-        for one in takers:
+    alone = bool(video.small_frames.damaged)
+    frames = video.frames(side, rgb=True, start=start, end=end, upright=True, wanted=wanted, alone=alone)
+    for frame in ahead(video, frames):
+        for one in takers.popleft():
             one.see(frame.time, frame.pixels, unit)
 
 

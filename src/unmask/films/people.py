@@ -16,6 +16,7 @@ from unmask.errors import ModelError
 from unmask.faces.face import Face
 from unmask.faces.track import Tracker
 from unmask.films import identity
+from unmask.films.ahead import ahead
 from unmask.films.lookout import Lookout
 from unmask.films.picked import picked
 from unmask.films.plan import cuts, planned
@@ -195,7 +196,7 @@ def people_of(video: VideoView) -> People:
     scenes, frames = cuts(small), planned(small)
     found, lookout = _Found(_patience(small.times[frames])), Lookout()
     scene = 0
-    for frame in picked(video, frames):
+    for frame in ahead(video, picked(video, frames)):
         now = int(np.searchsorted(scenes, frame.index, side="right"))
         if now != scene:
             found.tracker.cut()

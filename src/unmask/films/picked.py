@@ -36,7 +36,9 @@ def picked(video: VideoView, indexes: NDArray[np.int64]) -> Iterator[Frame]:
             left.pop(0)
             yield frame
     if left:
-        yield from video.frames(rgb=True, upright=True, only=frozenset(left))
+        # Frames are counted: with damage only the same number of threads is sure to give the same ones.
+        alone = bool(video.small_frames.damaged)
+        yield from video.frames(rgb=True, upright=True, only=frozenset(left), alone=alone)
 
 
 def frames_on_the_way(video: VideoView, indexes: NDArray[np.int64]) -> float:
