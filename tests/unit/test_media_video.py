@@ -15,6 +15,7 @@ from media_made import encode_sound, pan, write_film
 from PIL import Image
 
 from unmask.errors import LimitExceeded, MediaError, UnsupportedMedia
+from unmask.media.planes import pixels_of
 from unmask.media.video import stream_kind
 from unmask.options import Limits, Options
 from unmask.subject import Subject
@@ -193,3 +194,17 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
 def test_broken_structure(kit: Path) -> None:
     with pytest.raises(MediaError):
         _ = Subject(kit / "provenance" / "nested_moov_1000.mp4").kind
+
+
+def test_one_converter_for_frames_of_all_kinds() -> None:
+    rng = np.random.default_rng(3)
+    for width, height, kind in (
+        (64, 48, "yuv420p"),
+        (96, 32, "yuv444p"),
+        (64, 48, "yuvj420p"),
+        (64, 48, "yuv420p10le"),
+    ):
+        frame = av.VideoFrame.from_ndarray(rng.integers(0, 255, (height, width, 3), np.uint8), format="rgb24")
+        frame = frame.reformat(format=kind)
+        assert np.array_equal(pixels_of(frame, 0, True), frame.to_ndarray(format="rgb24")), kind
+        assert pixels_of(frame, 32, True).shape == (round(32 * height / width), 32, 3)

@@ -31,6 +31,7 @@ from unmask.media.container import (
     sound_stream,
     tags,
 )
+from unmask.media.planes import changes, luma_of, pixels_of, reduced
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -255,7 +256,7 @@ class VideoView:
                     continue
                 if wanted is not None and not wanted(time):
                     continue
-                pixels = _pixels(frame, max_side, rgb)
+                pixels = pixels_of(frame, max_side, rgb)
                 kind = _PICT_TYPES.get(int(frame.pict_type), "?")
                 yield Frame(index, time, self.upright(pixels) if upright else pixels, kind, bool(frame.is_corrupt))
 
@@ -279,7 +280,9 @@ class VideoView:
                 time = None if frame is None else self._time(frame, number, stream)
                 if frame is not None and time is not None and time > last:
                     last = time
-                    yield Frame(number, time, self.upright(_pixels(frame, max_side, True)), "I", bool(frame.is_corrupt))
+                    yield Frame(
+                        number, time, self.upright(pixels_of(frame, max_side, True)), "I", bool(frame.is_corrupt)
+                    )
 
     def frames_at(self, indexes: Sequence[int]) -> Iterator[Frame | None]:
         """The upright RGB frames of these indexes (rising, as in `small_frames`); those on the way are not converted.
@@ -313,11 +316,11 @@ class VideoView:
     def _same(self, frame: Any, index: int) -> Frame | None:
         """The decoded frame, if it is the one of this index, bit for bit as the pass over the whole film saw it."""
         seen = self.small_frames.luma[index]
-        same = np.array_equal(_reduced(_luma(frame), (seen.shape[1], seen.shape[0])), seen)
+        same = np.array_equal(reduced(luma_of(frame), (seen.shape[1], seen.shape[0])), seen)
         return self._known(frame, index, self.small_frames) if same else None
 
     def _known(self, frame: Any, index: int, small: SmallFrames) -> Frame:
-        pixels = self.upright(_pixels(frame, 0, True))
+        pixels = self.upright(pixels_of(frame, 0, True))
         return Frame(index, float(small.times[index]), pixels, str(small.types[index]), bool(small.corrupt[index]))
 
     def _sought(self, container: Any, stream: Any, time: float, state: _Pass) -> Iterator[Any]:
@@ -385,7 +388,7 @@ class VideoView:
                 if index >= room:
                     state.complete = False
                     break
-                luma[index] = _reduced(_luma(frame), size)
+                luma[index] = reduced(luma_of(frame), size)
                 if index in hold and HELD_FRAMES * sum(plane.buffer_size for plane in frame.planes) <= HELD_BYTES:
                     self._held[index] = frame
                 times.append(self._time(frame, index, stream))
@@ -398,7 +401,7 @@ class VideoView:
             times=np.array(times, np.float64),
             types=np.array(types, "U1"),
             corrupt=np.array(corrupt, np.bool_),
-            change=_change(luma),
+            change=changes(luma),
             complete=state.complete,
             damaged=tuple(state.damaged),
         )
@@ -455,40 +458,3 @@ def _row(packet: Any, base: Any) -> tuple[float, float, float, int, int, bool]:
     pts, dts, length = (np.nan if t is None else t for t in times)
     position = -1 if packet.pos is None else int(packet.pos)
     return pts, dts, length, int(packet.size), position, bool(packet.is_keyframe)
-
-
-def _pixels(frame: Any, max_side: int, rgb: bool) -> NDArray[np.uint8]:
-    scale = min(1.0, max_side / max(frame.width, frame.height)) if max_side else 1.0
-    size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    if not rgb:
-        return _reduced(_luma(frame), size).copy()
-    import cv2
-
-    full = frame.to_ndarray(format="rgb24")
-    return full if scale == 1.0 else np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _luma(frame: Any) -> NDArray[np.uint8]:
-    """(h, w) uint8; a view of the decoder's own plane where it is 8-bit luma, so use it before the next frame."""
-    name = frame.format.name
-    if name.startswith(("yuv", "nv12", "nv21", "gray")) and frame.format.components[0].bits == 8 and "yuyv" not in name:
-        plane = frame.planes[0]
-        return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : frame.width]
-    return np.asarray(frame.to_ndarray(format="gray"), np.uint8)
-
-
-def _reduced(luma: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    import cv2
-
-    if (luma.shape[1], luma.shape[0]) == size:
-        return np.ascontiguousarray(luma)
-    return np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _change(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
-    import cv2
-
-    out = np.zeros(len(luma), np.float32)
-    for i in range(1, len(luma)):
-        out[i] = cv2.absdiff(luma[i], luma[i - 1]).mean()
-    return out
