@@ -126,3 +126,19 @@ def test_large_frames_are_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     wanted = spread(video.small_frames, HELD_FRAMES)
     assert video.held(int(wanted[0])) is None
     assert [f.index for f in picked(video, wanted)] == wanted.tolist()
+
+
+def test_held_frames_come_in_their_order_among_others(tmp_path: Path) -> None:
+    video = film(tmp_path / "a.mp4")
+    wanted = np.union1d(spread(video.small_frames, HELD_FRAMES), indexes(0, 50, 51, 119))
+    expected = by_one_pass(video, wanted)
+    found = list(picked(video, wanted))
+    assert [f.index for f in found] == wanted.tolist()
+    assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(found, expected, strict=True))
+
+
+def test_held_frames_stay_for_those_who_want_no_others(tmp_path: Path) -> None:
+    video = film(tmp_path / "a.mp4")
+    wanted = spread(video.small_frames, HELD_FRAMES)
+    assert len(list(picked(video, wanted, held=False))) == HELD_FRAMES
+    assert video.held(int(wanted[0])) is not None

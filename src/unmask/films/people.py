@@ -196,7 +196,7 @@ def people_of(video: VideoView) -> People:
     scenes, frames = cuts(small), planned(small)
     found, lookout = _Found(_patience(small.times[frames])), Lookout()
     scene = 0
-    for frame in ahead(video, picked(video, frames)):
+    for frame in ahead(video, picked(video, frames, held=False)):
         now = int(np.searchsorted(scenes, frame.index, side="right"))
         if now != scene:
             found.tracker.cut()

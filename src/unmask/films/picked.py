@@ -15,20 +15,34 @@ WORTH = 0.7
 """Share of the frames of one pass up to which it is worth to search."""
 
 
-def picked(video: VideoView, indexes: NDArray[np.int64]) -> Iterator[Frame]:
+def picked(video: VideoView, indexes: NDArray[np.int64], held: bool = True) -> Iterator[Frame]:
     """The upright RGB frames of these indexes (rising), as `VideoView.frames` gives them.
 
-    Frames that the first pass held are given away. Few frames of a film with key frames here and there are searched
-    for; where that does not give the very frames that the pass over the whole film saw, and where many are wanted, the
-    film is decoded from its beginning.
+    Few frames of a film with key frames here and there are searched for; where that does not give the very frames that
+    the pass over the whole film saw, and where many are wanted, the film is decoded from its beginning.
+
+    Args:
+        video: the film.
+        indexes: of the frames wanted.
+        held: take those that the first pass held, which are given once only.
 
     Raises:
         MediaError: the film cannot be decoded.
     """
-    left = [int(i) for i in indexes]
-    while left and (held := video.held(left[0])) is not None:
-        left.pop(0)
-        yield held
+    wanted = [int(i) for i in indexes]
+    at_hand = {i: give for i in wanted if held and (give := video.held(i)) is not None}
+    decoded = _decoded(video, [i for i in wanted if i not in at_hand])
+    for index in wanted:
+        if index in at_hand:
+            yield at_hand.pop(index)()
+        else:
+            frame = next(decoded, None)
+            if frame is None:
+                return
+            yield frame
+
+
+def _decoded(video: VideoView, left: list[int]) -> Iterator[Frame]:
     if left and frames_on_the_way(video, np.asarray(left, np.int64)) <= WORTH * (left[-1] + 1):
         for frame in video.frames_at(tuple(left)):
             if frame is None:

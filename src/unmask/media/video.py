@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -308,10 +309,13 @@ class VideoView:
                         break
                 yield self._same(frame, index) if at == wanted else None
 
-    def held(self, index: int) -> Frame | None:
-        """The upright RGB frame of this index (as in `small_frames`) where the first pass kept it; given once."""
+    def held(self, index: int) -> Callable[[], Frame] | None:
+        """What gives the upright RGB frame of this index (as in `small_frames`), if the first pass kept it; only once.
+
+        It is converted when it is called.
+        """
         small, frame = self.small_frames, self._held.pop(index, None)
-        return None if frame is None else self._known(frame, index, small)
+        return None if frame is None else partial(self._known, frame, index, small)
 
     def _same(self, frame: Any, index: int) -> Frame | None:
         """The decoded frame, if it is the one of this index, bit for bit as the pass over the whole film saw it."""
