@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import threading
 import time
 from collections.abc import Sequence
@@ -16,14 +14,18 @@ from unmask.card import Card, find_cards
 from unmask.errors import CardError, MediaError, ModelError, SubjectError, UnmaskError
 from unmask.execution.contract import Emit, Job, Message
 from unmask.media.sniff import name_disagrees
+from unmask.memory import give_back
 from unmask.models.uses import forget_uses, used
 from unmask.options import Options
 from unmask.report import Finding, Provenance, SubjectInfo
 from unmask.subject import Subject
 
 
-def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
-    """Examine ``job`` and emit what is found. Raises nothing but programming errors outside detectors."""
+def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None, *, thrifty: bool = False) -> None:
+    """Examine ``job`` and emit what is found. Raises nothing but programming errors outside detectors.
+
+    ``thrifty``: of a film or a recording no model is held longer than the detector that uses it.
+    """
     lock = threading.Lock()
 
     def send(message: Message) -> None:
@@ -41,7 +43,7 @@ def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None) -> None:
     send({"type": "plan", "detectors": [card.id for card in chosen]})
     todo = [card for card in chosen if card.id not in job.done]
     forget_uses()
-    run_all(todo, subject, job, send)
+    run_all(todo, subject, job, send, thrifty=thrifty and subject.kind != "image")
     send({"type": "models", "models": [model.model_dump() for model in used()]})
     if job.options.preview:
         send_preview(subject, send)
@@ -65,12 +67,14 @@ def plan(cards: Sequence[Card], subject: Subject, options: Options) -> list[Card
     ]
 
 
-def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit) -> None:
+def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit, *, thrifty: bool = False) -> None:
     """Run detectors, ``job.threads`` at a time; the slowest first would be ideal, by id is predictable."""
 
     def run(card: Card) -> None:
         send({"type": "start", "detector": card.id})
         send({"type": "finding", "finding": run_one(card, subject, job.options).model_dump(mode="json")})
+        if thrifty:
+            let_go()
 
     if job.threads <= 1:
         for card in cards:
@@ -81,12 +85,18 @@ def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit) -> No
             future.result()
 
 
+def let_go() -> None:
+    """Close the models and give back what was freed: a film's detectors use other ones each."""
+    from unmask.models.runtime import close_models
+
+    close_models()
+    give_back()
+
+
 def run_one(card: Card, subject: Subject, options: Options) -> Finding:
     """One detector's finding; whatever it raises becomes a ``failed`` finding with a reason."""
     started = time.perf_counter()
     finding = _answer(card, subject, options)
-    if subject.kind != "image":
-        give_back()
     return finding.model_copy(update={"seconds": round(time.perf_counter() - started, 4)})
 
 
@@ -183,14 +193,6 @@ def preload(cards: Sequence[Card] | None = None) -> None:
                 debug(error)  # said again, as a finding, for each subject
     except CardError:
         return  # said by the parent, which reads the cards first
-
-
-def give_back() -> None:
-    """Let the system have the memory that was freed: a film or an hour of sound leaves tens of megabytes, which glibc
-    would keep for later. Nothing happens with other C libraries.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def debug(error: Exception) -> None:

@@ -111,7 +111,7 @@ def _child(job: Job, folder: str, jobs: int, out: int, preparation: Preparation)
         os.environ["TMPDIR"] = folder
         tempfile.tempdir = folder
         set_limits(job.options.limits)
-        work.examine(job, lambda message: _write(out, _line(message)))
+        work.examine(job, lambda message: _write(out, _line(message)), thrifty=True)
         preparation.mark(f"{model.id}-{model.version}" for model in used())
         status = 0
     except MemoryError:

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 from unmask.errors import CardError, ModelError
+from unmask.memory import give_back
 from unmask.models import kept
 from unmask.models.runtime import Session, open_model
 from unmask.models.store import ModelCard, find_model
@@ -114,6 +115,7 @@ def _opened(asker: socket.socket, streams: int, threads: int) -> Session:
         raise ModelError("model.altered", f"The keeper has another model called {name}: start Unmask again.")
     session = open_model(name, threads, streams)
     release(card)
+    give_back()
     return session
 
 

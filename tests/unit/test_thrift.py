@@ -1,0 +1,64 @@
+"""In a disposable process the models of a film or a recording go with the detector that used them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unmask.execution import work
+from unmask.execution.contract import Examination, Job
+from unmask.memory import give_back
+from unmask.models import runtime
+from unmask.models.store import find_model, reference_input
+from unmask.options import Options
+from unmask.report import SubjectInfo
+
+VOICES = ("silero-vad-1", "speakers-1", "voice-synthetic-2")
+
+
+def opened() -> set[str]:
+    return {name for name, _ in runtime._sessions}
+
+
+def examined(path: Path, thrifty: bool, only: str) -> Examination:
+    job = Job(path=str(path), name=path.name, options=Options(only=(only,)))
+    result = Examination(SubjectInfo(name=job.name))
+    work.examine(job, result.take, thrifty=thrifty)
+    return result
+
+
+def test_a_closed_model_opens_again_and_who_uses_one_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_sessions", {})
+    first = runtime.open_model("speakers-1")
+    inputs = reference_input(find_model("speakers-1"))
+    place = first.run(inputs)["place"]
+    runtime.close_models()
+    give_back()
+    assert not opened()
+    assert runtime.open_model("speakers-1") is not first
+    assert np.array_equal(first.run(inputs)["place"], place)
+
+
+def test_large_models_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = runtime.Session(find_model("speakers-1").model_copy(update={"keep": True}), None)
+    monkeypatch.setattr(runtime, "_sessions", {("large", 1): session})
+    runtime.close_models()
+    assert opened() == {"large"}
+
+
+def test_a_recording_gets_the_same_answer(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_sessions", {})
+    usual = examined(examples / "voice.flac", thrifty=False, only="voice")
+    assert opened() == set(VOICES)
+    thrifty = examined(examples / "voice.flac", thrifty=True, only="voice")
+    assert not opened()
+    one, other = (r.findings["voice.synthetic"].model_copy(update={"seconds": 0}) for r in (usual, thrifty))
+    assert one == other and one.status == "ok"
+
+
+def test_of_pictures_all_stay_open(examples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_sessions", {})
+    examined(examples / "dogs.jpg", thrifty=True, only="image.splice")
+    assert opened()
