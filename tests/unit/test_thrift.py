@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unmask.card import Card, find_cards
 from unmask.execution import work
 from unmask.execution.contract import Examination, Job
 from unmask.memory import give_back
 from unmask.models import runtime
 from unmask.models.store import find_model, reference_input
 from unmask.options import Options
-from unmask.report import SubjectInfo
+from unmask.report import Finding, SubjectInfo
+from unmask.subject import Subject
 
 VOICES = ("silero-vad-1", "speakers-1", "voice-synthetic-2")
 
@@ -62,3 +64,20 @@ def test_of_pictures_all_stay_open(examples: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime, "_sessions", {})
     examined(examples / "dogs.jpg", thrifty=True, only="image.splice")
     assert opened()
+
+
+def test_one_by_one_what_needs_no_faces_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order in which a film's detectors run; the report has them by id."""
+    asked: list[str] = []
+    cards = [card for card in find_cards() if "video" in card.kinds]
+
+    def note(card: Card, subject: Subject, options: Options) -> Finding:  # noqa: ARG001
+        asked.append(card.id)
+        return card.declined("test.code", "Not asked.")
+
+    monkeypatch.setattr(work, "run_one", note)
+    job = Job(path="film.mp4", name="film.mp4", options=Options())
+    work.run_all(cards, Subject(Path("film.mp4")), job, lambda message: None)
+    assert sorted(asked) == sorted(card.id for card in cards)
+    assert asked.index("voice.synthetic") < asked.index("face.swap") < asked.index("video.lipsync")
+    assert asked.index("video.frames") < asked.index("face.swap")

@@ -20,6 +20,8 @@ from unmask.options import Options
 from unmask.report import Finding, Provenance, SubjectInfo
 from unmask.subject import Subject
 
+_EARLY = ("audio.", "voice.", "provenance.", "video.container", "video.frames")
+
 
 def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None, *, thrifty: bool = False) -> None:
     """Examine ``job`` and emit what is found. Raises nothing but programming errors outside detectors.
@@ -68,7 +70,10 @@ def plan(cards: Sequence[Card], subject: Subject, options: Options) -> list[Card
 
 
 def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit, *, thrifty: bool = False) -> None:
-    """Run detectors, ``job.threads`` at a time; the slowest first would be ideal, by id is predictable."""
+    """Run detectors, ``job.threads`` at a time; the slowest first would be ideal, by id is predictable.
+
+    One by one, what needs neither faces nor a large model comes first: it takes its memory before these are there.
+    """
 
     def run(card: Card) -> None:
         send({"type": "start", "detector": card.id})
@@ -77,7 +82,7 @@ def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit, *, th
             let_go()
 
     if job.threads <= 1:
-        for card in cards:
+        for card in sorted(cards, key=lambda card: not card.id.startswith(_EARLY)):
             run(card)
         return
     with ThreadPoolExecutor(job.threads) as pool:
