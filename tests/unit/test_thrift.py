@@ -71,7 +71,7 @@ def test_one_by_one_what_needs_no_faces_comes_first(monkeypatch: pytest.MonkeyPa
     asked: list[str] = []
     cards = [card for card in find_cards() if "video" in card.kinds]
 
-    def note(card: Card, subject: Subject, options: Options) -> Finding:  # noqa: ARG001
+    def note(card: Card, subject: Subject, options: Options) -> Finding:
         asked.append(card.id)
         return card.declined("test.code", "Not asked.")
 
