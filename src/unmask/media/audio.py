@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # So much of a track is examined, from its start.
 MAX_SECONDS = 3600
-# Samples at 16 kHz that are held, ten minutes (38 MB); a longer track is decoded for each reading.
-MAX_HELD = 9_600_000
+# Samples at 16 kHz that are held, eleven minutes (42 MB); a longer track is decoded for each reading.
+MAX_HELD = 10_560_000
 # Samples of all channels that are held as decoded: half a minute of 48 kHz stereo (12 MB).
 MAX_KEPT_VALUES = 3_000_000
 # Shorter stretches of one constant value are not noted.
