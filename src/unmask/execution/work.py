@@ -13,13 +13,14 @@ from pydantic import JsonValue
 from unmask.card import Card, find_cards
 from unmask.errors import CardError, MediaError, ModelError, SubjectError, UnmaskError
 from unmask.execution.contract import Emit, Job, Message
-from unmask.media.sniff import name_disagrees
+from unmask.media.sniff import EXTENSIONS, IMAGES, name_disagrees
 from unmask.memory import give_back
 from unmask.models.uses import forget_uses, used
 from unmask.options import Options
 from unmask.report import Finding, Provenance, SubjectInfo
 from unmask.subject import Subject
 
+_PICTURES = frozenset(suffix for image in IMAGES for suffix in EXTENSIONS[image])
 _EARLY = ("audio.", "voice.", "provenance.", "video.container", "video.frames")
 
 
@@ -198,6 +199,17 @@ def preload(cards: Sequence[Card] | None = None) -> None:
                 debug(error)  # said again, as a finding, for each subject
     except CardError:
         return  # said by the parent, which reads the cards first
+
+
+def preload_for(name: str) -> None:
+    """Import what only sound needs, before the child for a file of this name is forked; not for a picture.
+
+    The name is only a hint: a child imports what is missing by itself.
+    """
+    if Path(name).suffix.lower() in _PICTURES:
+        return
+    import scipy.cluster.hierarchy
+    import scipy.signal  # noqa: F401
 
 
 def debug(error: Exception) -> None:

@@ -51,6 +51,7 @@ def main() -> int:
         line, _, buffer = buffer.partition(b"\n")
         job = Job.model_validate(json.loads(line))
         preparation.collect()
+        work.preload_for(job.path)
         if not serve(job, jobs, out, preparation):
             return 0
         preparation.begin(close=(jobs, out))

@@ -6,9 +6,10 @@ synthesis, so they are taken out. The filter runs over the whole recording, the 
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal
 
 RATE = 16000
 LEVEL = 0.05
@@ -16,7 +17,6 @@ LEVEL = 0.05
 
 Wave = NDArray[np.float32]
 
-_BAND = signal.butter(6, [90, 7400], "bandpass", fs=RATE, output="sos")
 _SHORTEST = 100
 MARGIN = RATE // 2
 """Samples on either side that `band_at` looks at."""
@@ -26,7 +26,7 @@ def band(wave: Wave) -> Wave:
     """(samples,) at 16 kHz, limited to 90-7400 Hz without shifting its phase; the offset from zero is taken out."""
     if wave.size <= _SHORTEST:
         return np.asarray(wave, np.float32)
-    return np.asarray(signal.sosfiltfilt(_BAND, wave - wave.mean()), np.float32)
+    return np.asarray(_filtered(wave - wave.mean()), np.float32)
 
 
 def band_at(wave: Wave, first: int, size: int, offset: float) -> Wave:
@@ -44,8 +44,22 @@ def band_at(wave: Wave, first: int, size: int, offset: float) -> Wave:
     piece = wave[start : first + size + MARGIN]
     if piece.size <= _SHORTEST:
         return np.asarray(piece[first - start :][:size], np.float32)
-    limited = signal.sosfiltfilt(_BAND, piece - np.float32(offset))
+    limited = _filtered(piece - np.float32(offset))
     return np.asarray(limited[first - start : first - start + size], np.float32)
+
+
+def _filtered(wave: Wave) -> NDArray[np.floating]:
+    # scipy.signal brings half of SciPy with it: nobody who looks at a picture should wait for that.
+    from scipy.signal import sosfiltfilt
+
+    return np.asarray(sosfiltfilt(_sections(), wave))
+
+
+@cache
+def _sections() -> NDArray[np.float64]:
+    from scipy.signal import butter
+
+    return np.asarray(butter(6, [90, 7400], "bandpass", fs=RATE, output="sos"))
 
 
 def level(wave: Wave) -> Wave:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 
 from unmask.models.runtime import open_model
 from unmask.voices.speech import RATE, STEP, Speech
@@ -86,6 +85,8 @@ def turns_of(starts: Numbers, places: Numbers, speech: Speech, rules: Rules) -> 
 
 def grouped(places: Numbers, rules: Rules) -> Labels:
     """(n,) a group for each window of (n, width) places; one group unless two are plainly there."""
+    from scipy.cluster.hierarchy import fcluster, linkage  # slow to import, and pictures have no voices
+
     if len(places) < 2 * rules.least:
         return np.zeros(len(places), np.int64)
     tree = linkage(places, "average", metric="cosine")
