@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,15 +77,19 @@ class Scanner:
         return self._scan(Path(subject), name, self._cores)
 
     def scan_many(self, paths: Iterable[Path | str]) -> Iterator[Report]:
-        """Examine many files, `workers` at a time; reports come as they are finished, in no fixed order."""
-        self._ready(self.workers)
-        threads = max(1, self._cores // self.workers)
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="unmask")
+        """Examine many files, `workers` at a time; reports come as they are finished, in no fixed order.
+
+        Where there are fewer files than workers, the cores that are left work for each of them.
+        """
+        workers = max(1, min(self.workers, len(paths))) if isinstance(paths, Sized) else self.workers
+        self._ready(workers)
+        threads = max(1, self._cores // workers)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="unmask")
         running: set[Future[Report]] = set()
         try:
             for path in paths:
                 running.add(pool.submit(self._scan, Path(path), None, threads))
-                if len(running) >= self.workers * _QUEUE_PER_WORKER:
+                if len(running) >= workers * _QUEUE_PER_WORKER:
                     done, running = wait(running, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             while running:

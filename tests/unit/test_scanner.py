@@ -130,3 +130,18 @@ def test_walk_takes_media_by_content_and_broken_media_by_name(tmp_path: Path) ->
 def test_addresses_are_refused() -> None:
     with pytest.raises(UsageError, match="download"):
         check_local(["HTTPS://example.org/x.jpg"])
+
+
+@pytest.mark.parametrize(("files", "sized", "threads"), [(1, True, 4), (2, True, 2), (9, True, 1), (1, False, 1)])
+def test_cores_that_no_other_file_needs_work_for_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, sized: bool, threads: int
+) -> None:
+    """A generator does not tell how many files will come."""
+    seen: set[int] = set()
+    monkeypatch.setattr(Scanner, "_ready", lambda self, workers: None)
+    monkeypatch.setattr(Scanner, "_scan", lambda self, path, name, threads: seen.add(threads))
+    scanner = Scanner(Options(workers=4))
+    monkeypatch.setattr(scanner, "_cores", 4)
+    paths = [tmp_path / str(i) for i in range(files)]
+    assert len(list(scanner.scan_many(paths if sized else iter(paths)))) == files
+    assert seen == {threads}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +82,30 @@ def test_one_by_one_what_needs_no_faces_comes_first(monkeypatch: pytest.MonkeyPa
     assert sorted(asked) == sorted(card.id for card in cards)
     assert asked.index("voice.synthetic") < asked.index("face.swap") < asked.index("video.lipsync")
     assert asked.index("video.frames") < asked.index("face.swap")
+
+
+@pytest.mark.parametrize(("seconds", "together"), [(60.0, 2), (3600.0, 1)])
+def test_of_a_long_film_detectors_run_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, together: int
+) -> None:
+    """With two threads, two detectors of a short film meet; those of a long one never do."""
+    meeting = threading.Barrier(2, timeout=0.5)
+    met: list[bool] = []
+
+    def note(card: Card, subject: Subject, options: Options) -> Finding:
+        try:
+            meeting.wait()
+            met.append(True)
+        except threading.BrokenBarrierError:
+            met.append(False)
+        return card.declined("test.code", "Not asked.")
+
+    class Film:
+        kind = "video"
+        video = type("Video", (), {"duration": seconds})
+
+    monkeypatch.setattr(work, "run_one", note)
+    cards = [card for card in find_cards() if card.id in ("video.frames", "video.synthetic")]
+    job = Job(path="film.mp4", name="film.mp4", options=Options(), threads=2)
+    work.run_all(cards, Film(), job, lambda message: None)  # type: ignore[arg-type]
+    assert met == [together == 2] * 2

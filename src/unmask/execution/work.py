@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ from unmask.subject import Subject
 
 _PICTURES = frozenset(suffix for image in IMAGES for suffix in EXTENSIONS[image])
 _EARLY = ("audio.", "voice.", "provenance.", "video.container", "video.frames")
+_LATE = ("video.lipsync", "video.temporal")
+_TOWERS = ("face.swap", "video.synthetic")
+LONG_SECONDS = 600.0
+"""Of a longer film or recording detectors run one by one, whatever the cores: what they hold grows with the length."""
 
 
 def examine(job: Job, emit: Emit, cards: Sequence[Card] | None = None, *, thrifty: bool = False) -> None:
@@ -71,24 +76,46 @@ def plan(cards: Sequence[Card], subject: Subject, options: Options) -> list[Card
 
 
 def run_all(cards: Sequence[Card], subject: Subject, job: Job, send: Emit, *, thrifty: bool = False) -> None:
-    """Run detectors, ``job.threads`` at a time; the slowest first would be ideal, by id is predictable.
+    """Run detectors, ``job.threads`` at a time; of a long film one by one.
 
-    One by one, what needs neither faces nor a large model comes first: it takes its memory before these are there.
+    One by one, what needs neither faces nor a large model comes first: it takes its memory before these are there. Side
+    by side, what waits for the faces that another detector looks for comes last.
     """
+    alone = job.threads <= 1 or _long(subject)
 
     def run(card: Card) -> None:
         send({"type": "start", "detector": card.id})
         send({"type": "finding", "finding": run_one(card, subject, job.options).model_dump(mode="json")})
-        if thrifty:
+        if thrifty and alone:
             let_go()
 
-    if job.threads <= 1:
+    if alone:
+        if thrifty and any(card.id in _TOWERS for card in cards):
+            _open_tower()
         for card in sorted(cards, key=lambda card: not card.id.startswith(_EARLY)):
             run(card)
         return
     with ThreadPoolExecutor(job.threads) as pool:
-        for future in [pool.submit(run, card) for card in cards]:
+        for future in [pool.submit(run, card) for card in sorted(cards, key=lambda card: card.id.startswith(_LATE))]:
             future.result()
+
+
+def _long(subject: Subject) -> bool:
+    try:
+        seconds = subject.video.duration if subject.kind == "video" else None
+        seconds = subject.audio.duration if subject.kind == "audio" else seconds
+    except (MediaError, SubjectError):
+        return False
+    return (seconds or 0.0) > LONG_SECONDS
+
+
+def _open_tower() -> None:
+    """Opening takes 100 MB for a second, which are there as long as nothing else was read."""
+    from unmask.models.runtime import open_model
+    from unmask.models.tower import TOWER
+
+    with contextlib.suppress(ModelError, CardError):
+        open_model(TOWER)  # who needs it says why it cannot be had
 
 
 def let_go() -> None:
