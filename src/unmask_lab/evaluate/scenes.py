@@ -21,6 +21,8 @@ from unmask.detectors.video_synthetic.scenes import Scene, told
 from unmask.verdict import read_rules
 from unmask_lab import scores
 from unmask_lab.errors import LabError
+from unmask_lab.learned import inverse
+from unmask_lab.ratios import Table
 from unmask_lab.scores import Score
 
 Floats = NDArray[np.float64]
@@ -98,13 +100,13 @@ def level_of(stratum: str) -> float:
     """The raw score from which a film with nothing else in question is `suspicious`."""
     card = next(card for card in find_cards() if card.id == QUESTION)
     table, marks = card.strata[stratum], read_rules().learned[QUESTION].strata[stratum]
-    return float(np.interp(marks.suspicious, table.log10_lr, table.raw))
+    return inverse(Table(table.raw, table.log10_lr), marks.suspicious)
 
 
 def blocks(table: Path) -> Iterator[str]:
     """Markdown: parts of the table by themselves, and films of scenes."""
     rows = scores.read(table)
-    card = next(card for card in find_cards() if card.id == QUESTION)
+    slope = next(card for card in find_cards() if card.id == QUESTION).parameters["scene_slope"]
     lines = [
         "| networks | copies | scenes | untouched: median of eight / by scene | one scene generated | all generated |",
         "|---|---|---|---|---|---|",
@@ -113,7 +115,7 @@ def blocks(table: Path) -> Iterator[str]:
         level = level_of(stratum)
         for name, pool in pools(rows, stratum).items():
             for count in COUNTS:
-                found = [rates(pool, count, made, level, card.parameters["scene_slope"]) for made in (0, 1, count)]
+                found = [rates(pool, count, made, level, slope) for made in (0, 1, count)]
                 told_ = " | ".join(f"{a:.1%} / {b:.1%}" for a, b in found)
                 lines.append(f"| {stratum} | {name} | {count} | {told_} |")
     n = pools(rows, rows[0].stratum)["clean"]

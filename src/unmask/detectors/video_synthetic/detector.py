@@ -37,11 +37,7 @@ def examine(subject: Subject, options: Options) -> Finding:  # noqa: ARG001 - th
     Raises:
         MediaError: the film cannot be decoded. ModelError: no network can be used on this machine.
     """
-    return examine_film(subject, lambda pixels: ask(bounded(pixels)), lambda p: not _flat(bounded(p)))
-
-
-def _flat(pixels: Pixels) -> bool:
-    return flat_share(pixels) > PICTURES["most_flat"]
+    return examine_film(subject, ask, lambda pixels: flat_share(pixels) <= PICTURES["most_flat"])
 
 
 def examine_film(subject: Subject, ask: Callable[[Pixels], Answer], usable: Callable[[Pixels], bool]) -> Finding:
@@ -49,8 +45,8 @@ def examine_film(subject: Subject, ask: Callable[[Pixels], Answer], usable: Call
 
     Args:
         subject: a film.
-        ask: the networks' answer to a frame.
-        usable: whether a frame holds photographic texture.
+        ask: the networks' answer to a bounded frame.
+        usable: whether a bounded frame holds photographic texture.
     """
     video = subject.video
     if min(video.width, video.height) < CARD.min_side:
@@ -62,8 +58,8 @@ def examine_film(subject: Subject, ask: Callable[[Pixels], Answer], usable: Call
         return CARD.declined("synthetic.odd_shape", "The film is so long and narrow that it cannot be compared.")
 
     def looked(wanted: Indexes) -> Looks:
-        frames = (one for one in picked(video, wanted) if usable(one.pixels))
-        return {int(np.abs(small.times - one.time).argmin()): (one.time, ask(one.pixels)) for one in frames}
+        frames = ((one, bounded(one.pixels)) for one in picked(video, wanted))
+        return {one.index: (one.time, ask(pixels)) for one, pixels in frames if usable(pixels)}
 
     small = video.small_frames
     parts = scenes(small)
@@ -126,8 +122,8 @@ def _family(answers: list[Answer]) -> str:
 
 def _evidence(looks: Looks, raws: dict[int, float], known: Told, level: float) -> list[Evidence]:
     times = [looks[i][0] for i in raws]
-    stratum = next(iter(looks.values()))[1].stratum
-    coding = P[f"coding_{stratum}"]
+    first = next(iter(looks.values()))[1]
+    coding = P[f"coding_{first.stratum}"]
     less = f", less {coding:.1f} that strong video coding may add" if coding else ""
     curve = evidence.plot(
         "Frames that resemble generated pictures",
@@ -137,7 +133,7 @@ def _evidence(looks: Looks, raws: dict[int, float], known: Told, level: float) -
         "seconds",
         "log-odds",
     )
-    return [*_scenes(known, level), curve, networks_fact(CARD.id, next(iter(looks.values()))[1].why_no_tower)]
+    return [*_scenes(known, level), curve, networks_fact(CARD.id, first.why_no_tower)]
 
 
 def _scenes(known: Told, level: float) -> list[Evidence]:
