@@ -27,6 +27,15 @@ def talk(count: int, size: tuple[int, int]) -> Path:
     return inputs.kept(f"talk-{count}-{size[1]}p.mp4", lambda path: _write(path, count, size))
 
 
+def portrait() -> Path:
+    """A 720p picture of the first of these people, JPEG."""
+    return inputs.kept("portrait.jpg", _write_portrait)
+
+
+def _write_portrait(path: Path) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(next(_frames(1, (1280, 720))), cv2.COLOR_RGB2BGR))
+
+
 def longer(path: Path, minutes: int) -> Path:
     """The film again and again without new coding."""
     return inputs.kept(f"{path.stem}-{minutes}min.mp4", lambda out: _repeat(path, out, minutes * 60 // SECONDS))

@@ -22,7 +22,9 @@ CACHE = Path(__file__).parents[1] / ".cache" / "bench"
 VERSION = "3"
 FILM_SECONDS, FILM_RATE = 60, 30
 SOUND_SECONDS, SOUND_RATE = 600, 44100
+VOICE_SECONDS = 60
 PICTURES = 100
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def photo() -> Path:
@@ -119,6 +121,26 @@ def _pan(count: int) -> Iterator[NDArray[np.uint8]]:
         view = cv2.warpAffine(large, shift, (1280, 720), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         top, left = rng.integers(0, 180), rng.integers(0, 220)
         yield np.clip(view + bank[top : top + 720, left : left + 1280], 0, 255).astype(np.uint8)
+
+
+def voice() -> Path:
+    """A minute of a real voice, 16 kHz, FLAC: an example of the repository again and again."""
+    return kept("voice-60s.flac", _write_voice)
+
+
+def _write_voice(path: Path) -> None:
+    with av.open(str(EXAMPLES / "voice.flac")) as source:
+        rate = source.streams.audio[0].rate
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=rate)
+        parts = [out.to_ndarray() for frame in source.decode(audio=0) for out in resampler.resample(frame)]
+    wave = np.resize(np.concatenate(parts, axis=1), (1, VOICE_SECONDS * rate))
+    with av.open(str(path), "w", format="flac") as container:
+        stream = container.add_stream("flac", rate=rate, layout="mono")
+        for start in range(0, wave.shape[1], rate):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(wave[:, start : start + rate]), "s16", "mono")
+            frame.sample_rate, frame.pts = rate, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
 
 
 def _write_recording(path: Path) -> None:
