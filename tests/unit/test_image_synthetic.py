@@ -106,6 +106,16 @@ def test_what_cannot_be_judged_is_declined(pixels: NDArray[np.uint8], code: str,
     assert (finding.status, finding.reason.code) == ("declined", code)
 
 
+def test_a_picture_that_seems_enlarged_may_be_a_photograph() -> None:
+    def told(family: str) -> str:
+        opinion = networks.Opinion(9.0, np.zeros(len(networks.FAMILIES), np.float32), 0.1)
+        patches = networks.Patches(np.zeros(1, np.float32), [(0, 0)])
+        return detector._sentence(detector.Answer(9.0, "tower", family, 0.1, opinion, patches, ""), True)
+
+    assert "may be a photograph" in told(networks.ENLARGED) and "may be a photograph" not in told(networks.FAMILIES[1])
+    assert "cannot be told" in told("")
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder for the user's models; sessions made with it are forgotten."""

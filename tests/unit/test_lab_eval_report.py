@@ -87,6 +87,22 @@ def test_every_table_is_there_with_its_numbers(study: learned_report.Study) -> N
     assert columns > 2
 
 
+def test_a_calibration_that_fits_no_copy_is_shown_by_copy() -> None:
+    many = (
+        replace(r, path=f"{seed}/{r.path}", source=f"{seed}/{r.source}") for seed in range(1, 9) for r in rows(seed)
+    )
+    listed = [r for r in many if r.detector == "ours" and r.variant in {"clean", "laundered:1"} and r.status == "ok"]
+    # Both classes of the laundered copies score higher by 4, so one calibration is wrong for either copy.
+    moved = [replace(r, raw=r.raw + 4) if r.variant == "laundered:1" else r for r in listed]
+    even, uneven = (
+        learned_report.errors_by_copy(learned_report.Judged("ours", tuple(each))) for each in (listed, moved)
+    )
+    assert set(even) == {"clean", "laundered:1"}
+    for variant, (one, own) in uneven.items():
+        assert one > own + 0.1, variant
+        assert own == pytest.approx(even[variant][1], abs=0.02), "a shift of all scores changes nothing"
+
+
 def test_robustness_compares_the_same_files_clean_and_worn(study: learned_report.Study) -> None:
     points = dict(learned_report.curves(study)["JPEG quality"]["ours"])
     assert list(points) == ["clean", "jpeg95", "jpeg40"]

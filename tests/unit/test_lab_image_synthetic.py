@@ -13,6 +13,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
+from unmask.detectors.image_synthetic.networks import FAMILIES  # noqa: E402
 from unmask.errors import ModelError  # noqa: E402
 from unmask.models.catalogue import FETCHABLE  # noqa: E402
 from unmask.models.store import read_model_card  # noqa: E402
@@ -77,6 +78,38 @@ def test_sources_left_out_are_told_apart_where_there_is_a_signal() -> None:
     made_of = {row.path: row for row in table if row.path.endswith("#scan")}
     assert made_of and all(row.kind == "scan" and row.label == 0 for row in made_of.values())
     assert all(row.fold == of[path.partition("#")[0]] for path, row in made_of.items()), "by heads that know no parent"
+
+
+def test_super_resolution_is_named_and_changes_no_score() -> None:
+    seen = made(3.0)
+    rng = np.random.default_rng(2)
+    more = rng.normal(0, 1, (40, 3, len(material.BLOCKS), 768)).astype(np.float32)
+    more[..., 20:40] += 3.0
+    more = more[:, :, : len(recipe.READ)].reshape(40, 3, -1)
+    tokens = recipe.token_features(seen.tokens)
+    torch.manual_seed(1)
+    plain, _ = recipe.fit(tokens, seen.rows, recipe.TOKEN_DECAY)
+    torch.manual_seed(1)
+    head, far = recipe.fit(tokens, seen.rows, recipe.TOKEN_DECAY, enlarged=more)
+    assert torch.equal(plain.linear.weight[0], head.linear.weight[0]), "the score knows nothing of them"
+    families = recipe.tower_scores(head, far, more.reshape(120, -1))[1]
+    assert (families.argmax(1) == recipe.FAMILIES.index(material.ENLARGED)).mean() > 0.9
+    assert len(recipe.FAMILIES) == len(FAMILIES), "the detector has a word for each"
+
+
+def test_enlarged_pictures_are_of_sources_left_out_with_them() -> None:
+    seen = made(3.0)
+    enlarged = made(0.0, material.enlarged_rows(seen.rows))
+    assert all(not row.positive and row.family == material.ENLARGED for row in enlarged.rows)
+    fold = folds(seen.rows, 3, 1)
+    where = recipe.folds_of(enlarged, seen, fold)
+    of = {row.source: int(k) for row, k in zip(seen.rows, fold, strict=True)}
+    assert [of[row.source] for row in enlarged.rows] == where.tolist()
+    table, log = recipe.out_of_fold(seen, scenes_of(seen), fold, enlarged=enlarged)
+    assert not any(row.path.endswith(material.ENLARGED) for row in table)
+    assert log["enlarged"] == len(enlarged.rows) and set(log["named"]) == set(recipe.FAMILIES)
+    for told in log["named"].values():
+        assert told["above"] == sum(count for key, count in told.items() if key not in {"copies", "above"})
 
 
 def test_noise_gives_no_score_that_tells_classes_apart() -> None:

@@ -376,6 +376,37 @@ def calibration(found: Study) -> Iterator[str]:
         for n, _, said, true in bins:
             yield f"| {n} | {said:.2f} | {true:.2f} |"
         yield ""
+        yield from _calibration_by_copy(judged)
+
+
+def _calibration_by_copy(judged: Judged) -> Iterator[str]:
+    each = errors_by_copy(judged)
+    if len(each) < 2:
+        return
+    yield f"By copy, ECE of {judged.name}: of the one calibration, and of one fitted to such copies alone\n"
+    yield f"| calibration | {' | '.join(each)} |"
+    yield "|---" * (1 + len(each)) + "|"
+    for i, name in enumerate(("one for all copies", "its own")):
+        yield f"| {name} | {' | '.join(f'{errors[i]:.3f}' for errors in each.values())} |"
+    yield ""
+
+
+def errors_by_copy(judged: Judged) -> dict[str, tuple[float, float]]:
+    """Variant to the calibration error of the one calibration on such copies, and of one fitted to them alone.
+
+    Both cross-fitted by source; where the two are alike, a calibration for each quality would gain nothing.
+    """
+    out: dict[str, tuple[float, float]] = {}
+    stated, everything, _ = probabilities(judged)
+    for variant in sorted(set(everything.variant.tolist())):
+        own = Judged(judged.name, tuple(row for row in judged.rows if row.variant == variant))
+        try:
+            alone, c, weight = probabilities(own)
+        except LabError:
+            continue
+        here = stated[everything.variant == variant]
+        out[variant] = (metrics.ece(here, c.truth, weight=weight), metrics.ece(alone, c.truth, weight=weight))
+    return out
 
 
 def _names(found: Study, column: str) -> list[str]:

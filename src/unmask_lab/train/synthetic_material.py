@@ -2,7 +2,8 @@
 
 The views are cut by the detector's own functions. What the networks say is kept in the run's folder, so that a run that
 was killed goes on where it stopped, and heads can be tried in seconds. Screenshots, memes and scans, made of bona fide
-pictures, are measured alike; they are scored and never trained on. Where pictures of today's generators join
+pictures, are measured alike; they are scored and never trained on; photographs enlarged by Real-ESRGAN teach the naming
+of families alone. Where pictures of today's generators join
 (`unmask_lab.gallery`: square thumbnails), so do thumbnails of the kit's pictures of both classes; and
 artwork that people made.
 """
@@ -25,6 +26,8 @@ from unmask.models.runtime import open_model
 from unmask.models.tower import TOWER, class_tokens
 from unmask_lab import manifest
 from unmask_lab.errors import LabError
+from unmask_lab.forge.family import PictureJob
+from unmask_lab.forge.pictures import super_resolution
 from unmask_lab.forge.scenes import SCENES
 from unmask_lab.gallery import ART
 from unmask_lab.gallery import read as read_gallery
@@ -40,6 +43,7 @@ WIDTH, CHANNELS = 768, 896
 TOKEN_VARIANTS = 4
 VIEW_VARIANTS, PATCHES, MOST_OF_A_SOURCE = 3, 3, 60
 THUMBNAIL, THUMBNAILS = "thumbnail", {False: 400, True: 150}
+ENLARGED, ENLARGED_COUNT, ENLARGED_SIDE = "super_resolution", 150, 768
 SCENE_KINDS, SCENES_OF_A_KIND = ("screenshot", "meme", "scan"), 50
 
 Pixels = NDArray[np.uint8]
@@ -102,6 +106,18 @@ def few_of_a_source(rows: Sequence[Row], most: int = MOST_OF_A_SOURCE) -> list[i
 
 def scene_rows(rows: Sequence[Row]) -> list[Row]:
     """Bona fide pictures, one source after the other, as screenshots, memes and scans: their path ends in ``#kind``."""
+    chosen = _of_many_sources(rows, SCENES_OF_A_KIND * len(SCENE_KINDS))
+    return [replace(row, path=f"{row.path}#{SCENE_KINDS[i % len(SCENE_KINDS)]}") for i, row in enumerate(chosen)]
+
+
+def enlarged_rows(rows: Sequence[Row]) -> list[Row]:
+    """Bona fide pictures, one source after the other, that are made small and enlarged by Real-ESRGAN."""
+    chosen = _of_many_sources(rows, ENLARGED_COUNT)
+    return [replace(row, path=f"{row.path}#{ENLARGED}", family=ENLARGED) for row in chosen]
+
+
+def _of_many_sources(rows: Sequence[Row], count: int) -> list[Row]:
+    """Untouched pictures, the first of each source before the second of any."""
     rows = [row for row in rows if not (row.positive or scene_of(row) or row.source.startswith(ART))]
     taken: dict[str, int] = {}
     ranked = []
@@ -109,8 +125,7 @@ def scene_rows(rows: Sequence[Row]) -> list[Row]:
         taken[rows[i].source] = taken.get(rows[i].source, 0) + 1
         ranked.append((taken[rows[i].source], rows[i]))
     ranked.sort(key=lambda pair: pair[0])
-    chosen = [row for _, row in ranked[: SCENES_OF_A_KIND * len(SCENE_KINDS)]]
-    return [replace(row, path=f"{row.path}#{SCENE_KINDS[i % len(SCENE_KINDS)]}") for i, row in enumerate(chosen)]
+    return [row for _, row in ranked[:count]]
 
 
 def scene_of(row: Row) -> str:
@@ -162,7 +177,7 @@ def variants(row: Row, kit: Path, count: int) -> list[Pixels]:
         raise LabError("manifest.file", f"{row.path} cannot be decoded: {error}.") from error
     seed = seed_of(row)
     if kind:
-        make = _thumbnail if kind == THUMBNAIL else _scene
+        make = {THUMBNAIL: _thumbnail, ENLARGED: _enlarged}.get(kind, _scene)
         pixels = views.bounded(make(pixels, kind, np.random.default_rng([seed, 77])))
     return [pixels, *(launder(pixels, np.random.default_rng([seed, v])) for v in range(1, count))]
 
@@ -184,6 +199,14 @@ def _thumbnail(pixels: Pixels, kind: str, rng: np.random.Generator) -> Pixels:  
     method = Image.Resampling.LANCZOS if cut > side else Image.Resampling.BICUBIC
     small = Image.fromarray(pixels[y : y + cut, x : x + cut]).resize((side, side), method)
     return encode(np.asarray(small, np.uint8), "WEBP", int(rng.integers(60, 90)))
+
+
+def _enlarged(pixels: Pixels, kind: str, rng: np.random.Generator) -> Pixels:  # noqa: ARG001 - as `_scene`
+    """The picture, its larger side at most `ENLARGED_SIDE`, made small and enlarged by Real-ESRGAN."""
+    scale = min(1.0, ENLARGED_SIDE / max(pixels.shape[:2]))
+    size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), np.uint8)
+    return next(iter(super_resolution.forge(PictureJob(small, rng, Path())))).rgb
 
 
 def seed_of(row: Row) -> int:

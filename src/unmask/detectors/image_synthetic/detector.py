@@ -9,7 +9,7 @@ import numpy as np
 
 from unmask import evidence
 from unmask.card import own_card
-from unmask.detectors.image_synthetic.networks import FAMILIES, Opinion, Patches, ask_small, ask_tower
+from unmask.detectors.image_synthetic.networks import ENLARGED, FAMILIES, Opinion, Patches, ask_small, ask_tower
 from unmask.detectors.image_synthetic.views import SIDE, Float, Pixels, bounded
 from unmask.media.image import ImageView
 from unmask.models.tower import networks_fact, why_not
@@ -118,8 +118,12 @@ def heat(patches: Patches, height: int, width: int) -> Float:
 def _sentence(answer: Answer, found: bool) -> str:
     if not found:
         return "The networks see no clear sign that the whole picture was generated."
-    kind = f" The likely kind is: {answer.family}." if answer.family else " Which kind of generator cannot be told."
-    return f"The picture as a whole resembles generated pictures more than photographs.{kind}"
+    text = "The picture as a whole resembles generated pictures more than photographs."
+    if not answer.family:
+        return f"{text} Which kind of generator cannot be told."
+    if answer.family == ENLARGED:
+        return f"{text} The likely kind is: {ENLARGED}, so it may be a photograph that a network enlarged or sharpened."
+    return f"{text} The likely kind is: {answer.family}."
 
 
 def _evidence(image: ImageView, pixels: Pixels, answer: Answer) -> list[Evidence]:

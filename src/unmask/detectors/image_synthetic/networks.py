@@ -16,9 +16,16 @@ from unmask.errors import CardError, ModelError
 from unmask.models.runtime import open_model
 from unmask.models.tower import TOWER, class_tokens
 
-SMALL = "image-synthetic-small-2"
-PROBE = "image-synthetic-probe-2"
-FAMILIES = ("a GAN", "diffusion or a latent decoder", "an autoregressive model", "a closed commercial service")
+SMALL = "image-synthetic-small-3"
+PROBE = "image-synthetic-probe-3"
+FAMILIES = (
+    "a GAN",
+    "diffusion or a latent decoder",
+    "an autoregressive model",
+    "a closed commercial service",
+    "super-resolution",
+)
+ENLARGED = FAMILIES[4]
 
 
 @dataclass(frozen=True)

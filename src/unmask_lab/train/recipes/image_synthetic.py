@@ -9,7 +9,8 @@
    A source counts with the number of its pictures to the power of ``1 - SOURCE_POWER``, both classes alike.
 3. Each fold of whole sources (and of what shares their repository or origin) is left out once; its pictures are scored
    by heads that know none of it, and with them screenshots, memes and scans made of its bona fide pictures, which
-   never train. How the networks are put together is fitted on the scores of the pictures themselves.
+   never train. Photographs enlarged by Real-ESRGAN (where its packages are) teach the naming of families, not the
+   score. How the networks are put together is fitted on the scores of the pictures themselves.
 4. What ships is fitted on everything, with the same numbers. Its figures are of ``--folds 8 --seed 1``.
 
 Heavier heads, tuned backbones and other mixtures were tried and are listed in docs/evaluation.md.
@@ -18,6 +19,7 @@ Heavier heads, tuned backbones and other mixtures were tried and are listed in d
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +30,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unmask.detectors.image_synthetic.detector import name_family
 from unmask.models.tower import BLOCKS as READ
 from unmask_lab import manifest, scores
 from unmask_lab.errors import LabError
+from unmask_lab.forge.pictures import super_resolution
 from unmask_lab.gallery import ART
 from unmask_lab.kit import kind_of_source
 from unmask_lab.manifest import Row
@@ -38,18 +42,21 @@ from unmask_lab.nets.lite import Lite, load_lite
 from unmask_lab.nets.synthetic import Distance, Head, Small, TokenProbe
 from unmask_lab.train import synthetic_material as material
 from unmask_lab.train.export import export
+from unmask_lab.train.kept_scores import keep_scores
 from unmask_lab.train.linear import ITERATIONS, logistic, principal
 from unmask_lab.train.options import TrainOptions
 from unmask_lab.train.reference import drawn_picture
 from unmask_lab.train.synthetic_material import QUESTION, STAGES, Material, Pixels
 
-FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service")
+FAMILIES = ("gan", "diffusion", "autoregressive", "closed_service", material.ENLARGED)
 PARTS = 640
 TOKEN_DECAY, VIEW_DECAY = 0.03, 0.03
 SOURCE_POWER = 0.35
 ART_SHARE = 0.06
 """How much of the bona fide weight artwork has; more costs pictures of services, less gains nothing elsewhere."""
-SMALL, PROBE = "image-synthetic-small-2", "image-synthetic-probe-2"
+SMALL, PROBE = "image-synthetic-small-3", "image-synthetic-probe-3"
+BEFORE = "image-synthetic-small-2", "image-synthetic-probe-2"
+"""The version whose scores ``--with scores=FOLDER`` keeps: version 3 names super-resolution and is version 2 else."""
 
 Floats = NDArray[np.float32]
 
@@ -68,16 +75,24 @@ def train(options: TrainOptions) -> None:
     rows = material.all_rows(kit, options.files.get("gallery"), options.files.get("art"))
     seen = material.measure(rows, kit, options.folder, backbone, options.device)
     scenes = material.measure(material.scene_rows(rows), kit, options.folder / "scenes", backbone, options.device)
+    enlarged = None
+    if not super_resolution.CARD.missing(kit):
+        enlarged = material.measure(
+            material.enlarged_rows(rows), kit, options.folder / "enlarged", backbone, options.device
+        )
     fold = manifest.folds(rows, options.folds, options.seed)
     steps = options.steps or ITERATIONS
-    table, log = out_of_fold(seen, scenes, fold, options.fold, steps)
+    table, log = out_of_fold(seen, scenes, fold, options.fold, steps, enlarged)
     scores.write(options.folder / "scores.csv", table)
     log = {"seed": options.seed, "folds": options.folds, "fold": options.fold, "tower": seen.tokens is not None, **log}
     (options.folder / "log.json").write_text(json.dumps(log, indent=1))
     if options.export is not None:
         train_on = np.flatnonzero(fold != (-1 if options.fold is None else options.fold))
         example = drawn_picture(480, 640)  # a picture of the kit must not travel with the product
-        write_models(options.export, seen, heads(seen, train_on, steps), backbone, example, options.replace)
+        found = heads(seen, train_on, steps, _others(enlarged, seen, fold, options.fold))
+        if "scores" in options.files:
+            _keep(found, options.need("scores", "the folder with the models whose scores are kept"))
+        write_models(options.export, seen, found, backbone, example, options.replace)
 
 
 def _nothing_overwritten(options: TrainOptions) -> None:
@@ -100,17 +115,52 @@ class Heads:
     view_distance: Distance
 
 
-def heads(seen: Material, train_on: NDArray[np.int64], steps: int = ITERATIONS) -> Heads:
-    """Fit all heads on the rows ``train_on``."""
-    token_head, token_distance = None, None
+def heads(
+    seen: Material, train_on: NDArray[np.int64], steps: int = ITERATIONS, enlarged: Material | None = None
+) -> Heads:
+    """Fit all heads on the rows ``train_on``; all of ``enlarged`` teaches the naming of families alone."""
+    token_head, token_distance, more = None, None, None
     if seen.tokens is not None:
         tokens = token_features(seen.tokens)[train_on]
-        token_head, token_distance = fit(tokens, [seen.rows[i] for i in train_on], TOKEN_DECAY, steps)
+        if enlarged is not None and enlarged.tokens is not None:
+            more = token_features(enlarged.tokens)
+        token_head, token_distance = fit(tokens, [seen.rows[i] for i in train_on], TOKEN_DECAY, steps, more)
     rows = [seen.rows[i] for i in train_on]
     looks = np.asarray(seen.views[train_on], np.float32)
+    more = None if enlarged is None else _patches(np.asarray(enlarged.views, np.float32))
     whole, _ = fit(looks[:, :, 0], rows, VIEW_DECAY, steps)
-    patch, view_distance = fit(looks[:, :, 1:].reshape(len(rows), -1, looks.shape[-1]), rows, VIEW_DECAY, steps)
+    patch, view_distance = fit(_patches(looks), rows, VIEW_DECAY, steps, more)
     return Heads(token_head, token_distance, whole, patch, view_distance)
+
+
+def _keep(found: Heads, models: Path) -> None:
+    """Score and distance of the version before, from ``models``."""
+    keep_scores({"whole": found.whole, "patch": found.patch}, found.view_distance, models / BEFORE[0])
+    if found.tokens is not None and found.token_distance is not None:
+        keep_scores({"head": found.tokens}, found.token_distance, models / BEFORE[1])
+
+
+def _patches(looks: Floats) -> Floats:
+    """(n, variants * patches, width) of (n, variants, 1 + patches, width)."""
+    return looks[:, :, 1:].reshape(len(looks), -1, looks.shape[-1])
+
+
+def _others(enlarged: Material | None, seen: Material, fold: NDArray[np.int64], k: int | None) -> Material | None:
+    """The enlarged pictures whose originals are not in fold ``k``; all of them where that is None."""
+    if enlarged is None or k is None:
+        return enlarged
+    return _part(enlarged, np.flatnonzero(folds_of(enlarged, seen, fold) != k))
+
+
+def _part(seen: Material, at: NDArray[np.int64]) -> Material:
+    tokens = None if seen.tokens is None else seen.tokens[at]
+    return Material([seen.rows[i] for i in at], tokens, seen.views[at])
+
+
+def folds_of(made: Material, seen: Material, fold: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(m,) the folds of the pictures that ``made`` was made of."""
+    of = {row.path: int(k) for row, k in zip(seen.rows, fold, strict=True)}
+    return np.asarray([of[row.path.partition("#")[0]] for row in made.rows])
 
 
 def token_features(tokens: NDArray[np.float16]) -> Floats:
@@ -119,8 +169,13 @@ def token_features(tokens: NDArray[np.float16]) -> Floats:
     return np.asarray(tokens[:, :, at], np.float32).reshape(*tokens.shape[:2], -1)
 
 
-def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -> tuple[Head, Distance]:
-    """A head and a distance from (n, copies, width) features of ``rows``."""
+def fit(
+    x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS, enlarged: Floats | None = None
+) -> tuple[Head, Distance]:
+    """A head and a distance from (n, copies, width) features of ``rows``.
+
+    ``enlarged``: (m, copies, width) features of pictures by super-resolution; only the naming of families knows them.
+    """
     n, copies, width = x.shape
     flat = torch.from_numpy(x.reshape(n * copies, width))
     head, distance = Head(width, len(FAMILIES)), Distance(width)
@@ -133,6 +188,11 @@ def fit(x: Floats, rows: Sequence[Row], decay: float, steps: int = ITERATIONS) -
     truth = torch.from_numpy(np.repeat([float(row.positive) for row in rows], copies)).float()
     named = torch.from_numpy(np.repeat([family_number(row) for row in rows], copies))
     score = logistic(reduced, truth[:, None], weight, decay, steps)
+    if enlarged is not None:
+        more = head.standardise(torch.from_numpy(np.ascontiguousarray(enlarged).reshape(-1, width))) @ axes
+        reduced = torch.cat([reduced, more])
+        weight = torch.cat([weight, weight[named >= 0].mean().expand(len(more))])
+        named = torch.cat([named, torch.full((len(more),), FAMILIES.index(material.ENLARGED))])
     known = named >= 0
     families = logistic(reduced[known], one_hot(named[known]), family_weights(weight, named), decay, steps)
     with torch.no_grad():
@@ -197,27 +257,36 @@ def small_scores(found: Heads, looks: Floats) -> tuple[Floats, Floats, Floats, F
 
 
 def out_of_fold(
-    seen: Material, scenes: Material, fold: NDArray[np.int64], only: int | None = None, steps: int = ITERATIONS
+    seen: Material,
+    scenes: Material,
+    fold: NDArray[np.int64],
+    only: int | None = None,
+    steps: int = ITERATIONS,
+    enlarged: Material | None = None,
 ) -> tuple[list[scores.Score], dict[str, Any]]:
     """Each picture's scores by heads that know neither its source nor what shares its origin.
 
-    ``scenes`` were made of some of the pictures and are scored by the heads that score those. ``only``: score this fold
-    alone. Without a tower the table has the small network's stratum alone.
+    ``scenes`` and ``enlarged`` were made of some of the pictures and are scored by the heads that score those; the
+    latter stand in the log alone. ``only``: score this fold alone. Without a tower the table has the small network's
+    stratum alone.
     """
-    of = {row.path: int(k) for row, k in zip(seen.rows, fold, strict=True)}
-    folds = [fold, np.asarray([of[row.path.partition("#")[0]] for row in scenes.rows])]
-    sets = [_Scored(seen), _Scored(scenes)]
+    made = [scenes] if enlarged is None else [scenes, enlarged]
+    folds = [fold, *(folds_of(one, seen, fold) for one in made)]
+    sets = [_Scored(seen), *map(_Scored, made)]
     for k in np.unique(fold) if only is None else (only,):
-        found = heads(seen, np.flatnonzero(fold != k), steps)
+        found = heads(seen, np.flatnonzero(fold != k), steps, _others(enlarged, seen, fold, int(k)))
         for one, where in zip(sets, folds, strict=True):
             one.score(found, np.flatnonzero(where == k))
     share, mixture = mixed(seen, sets[0].tower, sets[0].small)
     table = [
         row
-        for one, where in zip(sets, folds, strict=True)
+        for one, where in zip(sets[:2], folds[:2], strict=True)
         for row in rows_of(one.seen, where, one.tower, one.small, share, mixture)
     ]
-    return table, {"share_of_whole": share, "mixture": mixture}
+    log: dict[str, Any] = {"share_of_whole": share, "mixture": mixture}
+    if enlarged is not None:
+        log["enlarged"], log["named"] = len(enlarged.rows), naming(sets[0], sets[2], share)
+    return table, log
 
 
 class _Scored:
@@ -249,6 +318,27 @@ def _tower_row(found: Heads, seen: Material, i: int) -> Floats:
     tokens = token_features(seen.tokens[i : i + 1])[0]
     score, families, distance = tower_scores(found.tokens, found.token_distance, tokens)
     return np.column_stack([score, distance, families])
+
+
+def naming(seen: _Scored, enlarged: _Scored, share: float) -> dict[str, dict[str, Any]]:
+    """Of pictures of each family above the score of one bona fide picture in a hundred: what they are named.
+
+    By the head that names them in the product, the tower's where there is one; all copies count.
+    """
+    scored: list[tuple[Floats, Floats]] = []
+    for one in (seen, enlarged):
+        if one.tower is not None:
+            scored.append((one.tower[..., 0], one.tower[..., 2:]))
+        else:
+            scored.append((share * one.small[..., 0] + (1 - share) * one.small[..., 1], one.small[..., 3:]))
+    level = float(np.nanquantile(scored[0][0][~seen.seen.truth], 0.99))
+    names = np.asarray([family_number(row) for row in seen.seen.rows])
+    out: dict[str, dict[str, Any]] = {}
+    for i, family in enumerate(FAMILIES):
+        values, families = scored[1] if family == material.ENLARGED else (part[names == i] for part in scored[0])
+        said = [name_family(one) for one in families[values >= level]]
+        out[family] = {"copies": int(values.size), "above": len(said), **Counter(word or "not named" for word in said)}
+    return out
 
 
 def mixed(seen: Material, tower: Floats | None, small: Floats) -> tuple[float, tuple[float, float] | None]:
