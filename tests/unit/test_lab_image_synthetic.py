@@ -97,6 +97,34 @@ def test_super_resolution_is_named_and_changes_no_score() -> None:
     assert len(recipe.FAMILIES) == len(FAMILIES), "the detector has a word for each"
 
 
+def test_an_earlier_version_s_scores_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, everything = made(3.0), np.arange(72)
+    before, after = (recipe.heads(seen, everything) for _ in range(2))
+    monkeypatch.setattr(recipe, "BEFORE", (recipe.SMALL, recipe.PROBE))
+    recipe.write_models(tmp_path, seen, before, Lite(6).eval(), drawn_picture(300, 300), False)
+    assert before.tokens is not None and after.tokens is not None and before.token_distance is not None
+    names = after.tokens.linear.weight[1:].clone()
+    assert not torch.equal(before.tokens.linear.weight[0], after.tokens.linear.weight[0]), "main directions are drawn"
+    recipe._keep(after, tmp_path)
+    assert torch.equal(before.tokens.linear.weight[0], after.tokens.linear.weight[0])
+    assert torch.equal(before.token_distance.axes, after.token_distance.axes)
+    assert torch.allclose(before.patch.linear.weight[0], after.patch.linear.weight[0], atol=1e-3), "stored as float16"
+    assert torch.equal(names, after.tokens.linear.weight[1:]), "the naming stays new"
+    with pytest.raises(LabError, match="other pictures"):
+        recipe._keep(recipe.heads(made(9.0), everything), tmp_path)
+    (tmp_path / recipe.SMALL / "model.onnx").write_bytes(b"no model")
+    with pytest.raises(LabError, match="no model whose scores"):
+        recipe._keep(after, tmp_path)
+
+
+def test_a_missing_model_is_told_before_the_work(tmp_path: Path) -> None:
+    told = TrainOptions("image.synthetic", tmp_path / "run", tiny_kit(tmp_path / "kit"))
+    files = {"backbone": drawn_weights(tmp_path / "w.pth"), "scores": tmp_path / "nowhere"}
+    with pytest.raises(LabError, match="nowhere"):
+        options.run(dataclasses.replace(told, files=files))
+    assert not (tmp_path / "run" / "views.npy").exists()
+
+
 def test_enlarged_pictures_are_of_sources_left_out_with_them() -> None:
     seen = made(3.0)
     enlarged = made(0.0, material.enlarged_rows(seen.rows))

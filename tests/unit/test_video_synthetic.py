@@ -13,7 +13,7 @@ from test_films import film
 from unmask import Options, Scanner
 from unmask.card import find_cards
 from unmask.detectors.image_synthetic.detector import Answer
-from unmask.detectors.image_synthetic.networks import Opinion, Patches
+from unmask.detectors.image_synthetic.networks import ENLARGED, FAMILIES, Opinion, Patches
 from unmask.detectors.image_synthetic.views import Pixels
 from unmask.detectors.video_synthetic.detector import CARD, examine, examine_film
 from unmask.detectors.video_synthetic.scenes import first_looks, further_looks, scenes, told
@@ -59,6 +59,18 @@ def small_of(cuts: Sequence[int], n: int) -> SmallFrames:
     change = np.where(np.isin(np.arange(n), cuts), 60, 1).astype(np.float32)
     luma = np.zeros((n, 4, 4), np.uint8)
     return SmallFrames(luma, np.arange(n) / 10, np.full(n, "P"), np.zeros(n, np.bool_), change, True)
+
+
+def test_a_film_that_seems_enlarged_may_be_a_camera_film(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", [scene(size=(192, 256))] * 9)
+    high = P["report_above_tower"] + P["coding_tower"] + 1
+    said_of = {
+        name: examine_film(path, lambda _, name=name: answer(high, family=name), lambda _: True).reason.text
+        for name in (ENLARGED, FAMILIES[0], "")
+    }
+    assert "may be a film that a network enlarged" in said_of[ENLARGED]
+    assert said_of[FAMILIES[0]].endswith("The likely kind is: a GAN.")
+    assert "likely kind" not in said_of[""]
 
 
 @pytest.mark.parametrize("stratum", ["tower", "small"])

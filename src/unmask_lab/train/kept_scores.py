@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -45,7 +46,7 @@ def keep_scores(heads: Mapping[str, Head], distance: Distance, model: Path) -> N
 def _weights(model: Path) -> Weights:
     try:
         graph = onnx.load(str(model / "model.onnx")).graph
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DecodeError) as error:
         raise LabError("train.file", f"{model} holds no model whose scores could be kept ({error}).") from error
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
 

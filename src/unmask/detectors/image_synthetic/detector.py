@@ -118,12 +118,16 @@ def heat(patches: Patches, height: int, width: int) -> Float:
 def _sentence(answer: Answer, found: bool) -> str:
     if not found:
         return "The networks see no clear sign that the whole picture was generated."
-    text = "The picture as a whole resembles generated pictures more than photographs."
-    if not answer.family:
-        return f"{text} Which kind of generator cannot be told."
-    if answer.family == ENLARGED:
-        return f"{text} The likely kind is: {ENLARGED}, so it may be a photograph that a network enlarged or sharpened."
-    return f"{text} The likely kind is: {answer.family}."
+    kind = likely_kind(answer.family, "a photograph") or "Which kind of generator cannot be told."
+    return f"The picture as a whole resembles generated pictures more than photographs. {kind}"
+
+
+def likely_kind(family: str, honest: str) -> str:
+    """A sentence on what made it, empty where that cannot be told; ``honest`` is what may have been enlarged."""
+    if not family:
+        return ""
+    perhaps = f", so it may be {honest} that a network enlarged or sharpened" if family == ENLARGED else ""
+    return f"The likely kind is: {family}{perhaps}."
 
 
 def _evidence(image: ImageView, pixels: Pixels, answer: Answer) -> list[Evidence]:

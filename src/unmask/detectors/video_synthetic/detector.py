@@ -14,7 +14,7 @@ import numpy as np
 
 from unmask import evidence
 from unmask.card import own_card
-from unmask.detectors.image_synthetic.detector import Answer, ask, flat_share
+from unmask.detectors.image_synthetic.detector import Answer, ask, flat_share, likely_kind
 from unmask.detectors.image_synthetic.detector import P as PICTURES
 from unmask.detectors.image_synthetic.views import Pixels, bounded
 from unmask.detectors.video_synthetic.scenes import Told, first_looks, further_looks, scenes, told
@@ -117,7 +117,7 @@ def _sentence(known: Told, looks: Looks, level: float) -> str:
 def _family(answers: list[Answer]) -> str:
     """Which kind of generator more than half of the frames name."""
     name, count = Counter(answer.family for answer in answers).most_common(1)[0]
-    return f" The likely kind is: {name}." if name and 2 * count > len(answers) else ""
+    return f" {likely_kind(name, 'a film')}" if name and 2 * count > len(answers) else ""
 
 
 def _evidence(looks: Looks, raws: dict[int, float], known: Told, level: float) -> list[Evidence]:

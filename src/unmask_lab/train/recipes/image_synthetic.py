@@ -71,6 +71,7 @@ def train(options: TrainOptions) -> None:
     torch.manual_seed(options.seed)
     kit = options.need_kit()
     _nothing_overwritten(options)
+    kept = options.need("scores", "the folder with models whose scores are kept") if "scores" in options.files else None
     backbone = load_lite(options.need("backbone", "EfficientNet-lite0's ImageNet weights (.pth)"), max(STAGES) + 1)
     rows = material.all_rows(kit, options.files.get("gallery"), options.files.get("art"))
     seen = material.measure(rows, kit, options.folder, backbone, options.device)
@@ -90,8 +91,8 @@ def train(options: TrainOptions) -> None:
         train_on = np.flatnonzero(fold != (-1 if options.fold is None else options.fold))
         example = drawn_picture(480, 640)  # a picture of the kit must not travel with the product
         found = heads(seen, train_on, steps, _others(enlarged, seen, fold, options.fold))
-        if "scores" in options.files:
-            _keep(found, options.need("scores", "the folder with the models whose scores are kept"))
+        if kept is not None:
+            _keep(found, kept)
         write_models(options.export, seen, found, backbone, example, options.replace)
 
 
