@@ -212,7 +212,12 @@ def test_interrupted_in_mid_batch_loses_nothing_that_was_done(faulty: Callable[.
         str(out),
         str(folder),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Tests that run in the background may ignore Ctrl-C, and a child would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.stdout is not None and process.stderr is not None
     lines = [process.stdout.readline() for _ in range(4)]
     process.send_signal(signal.SIGINT)
